@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""Does a change count with the next request on every process? Changes against concurrent reads, through HTTP.
+
+    python benchmarks/coherence.py http://127.0.0.1:8055 http://127.0.0.1:8056 --token ADMIN_TOKEN --changes 10000
+
+The servers are different processes on one database. For each scenario a writer grants and takes something again and
+again, each time through the next server, while readers ask all servers for it. A read that begins after a revocation
+was acknowledged, and ends before the next grant is asked for, must not see it; in the same way a read within a time
+when it was granted has to see it, so that a server which refuses everything fails as well. Prints one line a scenario
+and ends with status 1 when any read was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+SECRET = "not for everybody"
+COLLECTION = "coherence"
+PASSWORD = "coherence-password"
+
+
+@dataclass
+class Outcome:
+    """What one scenario saw. ``wrong`` tells of reads that saw what was taken away, or did not see what was granted."""
+
+    name: str
+    changes: int = 0
+    denied: int = 0
+    granted: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        verdict = "ok" if not self.wrong else f"{len(self.wrong)} WRONG, first: {self.wrong[0]}"
+        reads = f"{self.denied:7} reads refused {self.granted:7} allowed"
+        return f"{self.name:12} {self.changes:6} changes {reads}   {verdict}"
+
+
+@dataclass
+class World:
+    """The servers, and the person whose rights change."""
+
+    servers: Sequence[httpx2.AsyncClient]
+    admin: dict[str, str]
+    policy: str = ""
+    user: str = ""
+    token: str = field(default_factory=lambda: f"coherence-{uuid.uuid4().hex}")
+    session: str = ""
+    number: int = 0
+    _turn: Any = field(default_factory=itertools.count)
+
+    def next(self) -> httpx2.AsyncClient:
+        return self.servers[next(self._turn) % len(self.servers)]
+
+    async def write(self, method: str, path: str, body: Any = None) -> Any:
+        """A change by the admin through the next server; it has to work."""
+        answer = await self.next().request(method, path, json=body, headers=self.admin)
+        if answer.status_code >= 300:
+            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
+        return answer.json().get("data") if answer.content else None
+
+    async def read(self, path: str, token: str | None = None) -> httpx2.Response:
+        bearer = {"Authorization": f"Bearer {token or self.token}"}
+        return await self.next().get(path, headers=bearer)
+
+
+Change = Callable[[World], Awaitable[Any]]
+Probe = Callable[[World], Awaitable[bool]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``grant`` and ``revoke`` change something, ``sees`` asks whether a read shows it."""
+
+    name: str
+    grant: Change
+    revoke: Change
+    sees: Probe
+    cost: int = 1
+    """How many times fewer changes are made than of the others."""
+
+
+# --- scenarios ----------------------------------------------------------------------------------
+async def _allow(world: World) -> None:
+    rule = {"policy": world.policy, "collection": COLLECTION, "action": "read", "fields": ["*"]}
+    world.number = (await world.write("POST", "/permissions", rule))["id"]
+
+
+async def _sees_items(world: World) -> bool:
+    answer = await world.read(f"/items/{COLLECTION}")
+    return answer.status_code == 200 and SECRET in answer.text
+
+
+async def _log_in(world: World) -> None:
+    person = {"email": f"{world.token}@example.com", "password": PASSWORD, "mode": "session"}
+    answer = await world.next().post("/auth/login", json=person)
+    world.session = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+    world.next().cookies.clear()
+    for server in world.servers:
+        server.cookies.clear()
+
+
+async def _log_out(world: World) -> None:
+    cookie = {"Cookie": f"directus_session_token={world.session}"}
+    answer = await world.next().post("/auth/logout", json={"mode": "session"}, headers=cookie)
+    for server in world.servers:
+        server.cookies.clear()
+    if answer.status_code != 204:
+        raise RuntimeError(f"logout: {answer.status_code} {answer.text}")
+
+
+async def _sees_itself(world: World, token: str | None = None) -> bool:
+    return (await world.read("/users/me?fields=id", token)).status_code == 200
+
+
+async def _project_is(world: World) -> bool:
+    return bool((await world.read("/server/info")).json()["data"]["project"]["project_name"] == "shown")
+
+
+async def _add_field(world: World) -> None:
+    body = {"field": "extra", "type": "string", "schema": {"default_value": SECRET}, "meta": {}}
+    await world.write("POST", f"/fields/{COLLECTION}", body)
+
+
+def _patched(path: Callable[[World], str], body: Callable[[World], Any]) -> Change:
+    return lambda world: world.write("PATCH", path(world), body(world))
+
+
+def _user(world: World) -> str:
+    return f"/users/{world.user}"
+
+
+def _row(world: World) -> str:
+    return f"/permissions/{world.number}"
+
+
+def _settings(world: World) -> str:
+    return "/settings"
+
+
+async def _sees_extra(world: World) -> bool:
+    answer = await world.read(f"/items/{COLLECTION}?fields=extra")
+    if answer.status_code not in (200, 403):
+        raise RuntimeError(f"{answer.status_code} {answer.text}")
+    return answer.status_code == 200
+
+
+SCENARIOS = (
+    Scenario("permissions", _allow, lambda w: w.write("DELETE", _row(w)), _sees_items),
+    Scenario(
+        "rules",
+        _patched(_row, lambda w: {"permissions": {}}),
+        _patched(_row, lambda w: {"permissions": {"id": {"_lt": 0}}}),
+        _sees_items,
+    ),
+    Scenario(
+        "policies",
+        _patched(_user, lambda w: {"policies": [{"policy": w.policy}]}),
+        _patched(_user, lambda w: {"policies": []}),
+        _sees_items,
+    ),
+    Scenario(
+        "tokens",
+        _patched(_user, lambda w: {"token": w.token}),
+        _patched(_user, lambda w: {"token": f"another-{w.token}"}),
+        _sees_items,
+    ),
+    Scenario(
+        "suspension",
+        _patched(_user, lambda w: {"status": "active"}),
+        _patched(_user, lambda w: {"status": "suspended"}),
+        _sees_itself,
+    ),
+    Scenario("sessions", _log_in, _log_out, lambda w: _sees_itself(w, w.session), cost=4),
+    Scenario(
+        "settings",
+        _patched(_settings, lambda w: {"project_name": "shown"}),
+        _patched(_settings, lambda w: {"project_name": "hidden"}),
+        _project_is,
+    ),
+    Scenario("schema", _add_field, lambda w: w.write("DELETE", f"/fields/{COLLECTION}/extra"), _sees_extra, cost=8),
+)
+
+
+# --- running ------------------------------------------------------------------------------------
+async def prepare(world: World) -> None:
+    """Make the collection and the person; safe to repeat."""
+    server = world.servers[0]
+    if (await server.get(f"/collections/{COLLECTION}", headers=world.admin)).status_code != 200:
+        key = {"field": "id", "type": "integer", "schema": {"is_primary_key": True, "has_auto_increment": True}}
+        text = {"field": "text", "type": "string", "schema": {}, "meta": {}}
+        body = {"collection": COLLECTION, "schema": {}, "meta": {}, "fields": [{**key, "meta": {}}, text]}
+        await world.write("POST", "/collections", body)
+        await world.write("POST", f"/items/{COLLECTION}", {"text": SECRET})
+    world.policy = (await world.write("POST", "/policies", {"name": "coherence"}))["id"]
+    person = {"email": f"{world.token}@example.com", "password": PASSWORD, "token": world.token}
+    world.user = (await world.write("POST", "/users", {**person, "policies": [{"policy": world.policy}]}))["id"]
+    await _allow(world)
+
+
+async def run(scenario: Scenario, world: World, changes: int, readers: int = 6) -> Outcome:
+    """Change back and forth while ``readers`` ask. Raises ``RuntimeError`` when a change fails."""
+    outcome = Outcome(scenario.name)
+    epoch, granted = 0, None
+    done = False
+
+    async def read() -> None:
+        while not done:
+            began, expected = epoch, granted
+            seen = await scenario.sees(world)
+            if began != epoch or expected is None:
+                await asyncio.sleep(0)
+                continue
+            if expected:
+                outcome.granted += 1
+            else:
+                outcome.denied += 1
+            if seen != expected:
+                outcome.wrong.append(f"change {outcome.changes}: {'unseen though granted' if expected else 'seen'}")
+
+    async def change(do: Change, leaves: bool) -> None:
+        nonlocal epoch, granted
+        epoch, granted = epoch + 1, None
+        await do(world)
+        epoch, granted = epoch + 1, leaves
+        outcome.changes += 1
+        seen = outcome.granted + outcome.denied
+        while outcome.granted + outcome.denied < seen + readers:  # every reader has asked since
+            await asyncio.sleep(0.001)
+            for task in tasks:
+                if task.done():
+                    task.result()
+
+    await change_quietly(scenario, world)
+    tasks = [asyncio.ensure_future(read()) for _ in range(readers)]
+    try:
+        for _ in range(max(1, changes // 2 // scenario.cost)):
+            await change(scenario.revoke, False)
+            await change(scenario.grant, True)
+    finally:
+        done = True
+        await asyncio.gather(*tasks)
+    return outcome
+
+
+async def change_quietly(scenario: Scenario, world: World) -> None:
+    """Scenarios begin granted; some have to be made so."""
+    if scenario.name in ("sessions", "settings", "schema"):
+        await scenario.grant(world)
+
+
+async def check(
+    urls: Sequence[str], token: str, changes: int, names: Sequence[str] = (), report: Callable[[Outcome], Any] = print
+) -> list[Outcome]:
+    """Run the scenarios (all, or those named) and report each."""
+    admin = {"Authorization": f"Bearer {token}"}
+    servers = [httpx2.AsyncClient(base_url=url, timeout=60) for url in urls]
+    world = World(servers, admin)
+    outcomes = []
+    try:
+        await prepare(world)
+        for scenario in SCENARIOS:
+            if not names or scenario.name in names:
+                outcomes.append(await run(scenario, world, changes))
+                report(outcomes[-1])
+        await world.write("DELETE", f"/users/{world.user}")
+        await world.write("DELETE", f"/policies/{world.policy}")
+    finally:
+        for server in servers:
+            await server.aclose()
+    return outcomes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("server", nargs="+", help="URLs of processes on one database")
+    parser.add_argument("--token", required=True, help="static token of an administrator")
+    parser.add_argument("--changes", type=int, default=10_000, help="changes in all")
+    parser.add_argument("--only", action="append", default=[], choices=[s.name for s in SCENARIOS])
+    args = parser.parse_args()
+    share = sum(1 / s.cost for s in SCENARIOS if not args.only or s.name in args.only)
+    outcomes = asyncio.run(check(args.server, args.token, int(args.changes / share) + 1, args.only))
+    print(f"{sum(o.changes for o in outcomes)} changes, {sum(o.granted + o.denied for o in outcomes)} reads judged")
+    sys.exit(any(o.wrong for o in outcomes))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Who may do what: accountability, policies, permissions, rules and their variables."""

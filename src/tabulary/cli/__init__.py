@@ -1,0 +1,1 @@
+"""The command line: ``tabulary start`` and its siblings (spec schema-and-platform §5)."""

@@ -1,0 +1,1 @@
+"""Mail: templates, transports, and the :class:`Mailer` that every service sends with (docs/mail.md)."""

@@ -1,0 +1,68 @@
+"""The same read asked by many at the same moment runs in turns that they share.
+
+While a statement runs, whoever asks for the very same one (SQL and values alike, so the same rules apply too) waits for
+the *next* run and shares its answer. That run begins after all who share it asked, so nobody gets an answer older than
+the own question: what was committed before a read began is in it. A stampede costs the database two statements instead
+of thousands, and a read without company is not delayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Run = Callable[[], Awaitable[T]]
+
+
+@dataclass(slots=True)
+class _Turn(Generic[T]):
+    """A run that is going on, and who waits for the one after it."""
+
+    run: Run[T] | None = None
+    following: asyncio.Future[T] | None = None
+
+
+@dataclass(slots=True)
+class Turns(Generic[T]):
+    """Runs by what they answer. For one event loop."""
+
+    _going: dict[Hashable, _Turn[T]] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def take(self, key: Hashable, run: Run[T]) -> T:
+        """What ``run`` answers, from a run that begins now or later. Raises what that run raises."""
+        going = self._going.get(key)
+        if going is None:
+            self._going[key] = _Turn()
+            try:
+                return await run()
+            finally:
+                self._pass_on(key)
+        if going.following is None:
+            going.run, going.following = run, asyncio.get_running_loop().create_future()
+        # Shielded: one caller who goes away must not take the answer from the others.
+        return await asyncio.shield(going.following)
+
+    def _pass_on(self, key: Hashable) -> None:
+        """The run under this key has ended: begin the one that is waited for, if any."""
+        ended = self._going.pop(key)
+        if ended.run is None or ended.following is None:
+            return
+        self._going[key] = _Turn()
+        task = asyncio.ensure_future(self._lead(key, ended.run, ended.following))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _lead(self, key: Hashable, run: Run[T], waiting: asyncio.Future[T]) -> None:
+        try:
+            waiting.set_result(await run())
+        except BaseException as problem:
+            waiting.set_exception(problem)
+            waiting.exception()  # retrieved: those who waited may all have gone away
+            if not isinstance(problem, Exception):
+                raise
+        finally:
+            self._pass_on(key)

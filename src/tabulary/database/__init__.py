@@ -1,0 +1,1 @@
+"""Floor 1: connections, dialects, catalog, DDL and the first start of a database."""

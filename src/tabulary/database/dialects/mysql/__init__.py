@@ -1,0 +1,67 @@
+"""MariaDB and MySQL."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from sqlalchemy.dialects.mysql.base import MySQLDialect
+
+from tabulary.database.connection import Connection
+from tabulary.database.dialects.base import Dialect
+from tabulary.database.dialects.mysql import errors
+from tabulary.database.dialects.mysql.catalog import MySQLCatalog
+from tabulary.database.dialects.mysql.ddl import MySQLDDL
+from tabulary.database.dialects.mysql.driver import MySQLConnection, MySQLDriver
+from tabulary.database.dialects.mysql.dump import MySQLDump
+from tabulary.database.dialects.mysql.expressions import MySQLExpressions
+from tabulary.database.dialects.mysql.journal import MySQLJournal
+from tabulary.database.dialects.mysql.values import MySQLValues
+from tabulary.database.driver import Driver
+from tabulary.database.errors import DatabaseProblem
+from tabulary.database.options import ConnectionOptions
+
+
+class MySQL(Dialect):
+    name: ClassVar[str] = "mysql"
+    vendor: ClassVar[str] = "mysql"
+    client_names: ClassVar[tuple[str, ...]] = ("mysql", "mysql2", "mariadb")
+    transactional_ddl: ClassVar[bool] = False
+    has_returning = False
+
+    def __init__(self) -> None:
+        self.sa_dialect = MySQLDialect(paramstyle="format")
+        self.expressions = MySQLExpressions()
+        self.values = MySQLValues()
+        self.catalog = MySQLCatalog()
+        self.ddl = MySQLDDL(self)
+        self.dump = MySQLDump()
+        self.journal = MySQLJournal()
+
+    def driver(self, options: ConnectionOptions) -> Driver:
+        return MySQLDriver(self, options)
+
+    def classify(self, problem: BaseException) -> DatabaseProblem | None:
+        return errors.classify(problem)
+
+    def refusal(self, problem: BaseException) -> str | None:
+        return errors.refusal(problem)
+
+    def is_schema_outdated(self, problem: BaseException) -> bool:
+        return errors.is_schema_outdated(problem)
+
+    def is_transient(self, problem: BaseException) -> bool:
+        return errors.is_transient(problem)
+
+    def learn(self, server: str) -> None:
+        """Take note of what a server can do, by its version: ``10.11.19-MariaDB`` knows RETURNING, MySQL does not."""
+        version = tuple(int(part) for part in re.findall(r"\d+", server.removeprefix("5.5.5-"))[:2])
+        self.has_returning = "mariadb" in server.lower() and version >= (10, 5)
+        self.sa_dialect.insert_returning = self.has_returning
+
+    async def lock(self, connection: Connection, name: str) -> None:
+        assert isinstance(connection, MySQLConnection)
+        await connection.hold(name)
+
+
+DIALECT = MySQL

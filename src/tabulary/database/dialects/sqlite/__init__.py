@@ -1,0 +1,62 @@
+"""SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+
+from tabulary.database.connection import Connection
+from tabulary.database.dialects.base import Dialect
+from tabulary.database.dialects.sqlite import errors
+from tabulary.database.dialects.sqlite.catalog import SQLiteCatalog
+from tabulary.database.dialects.sqlite.ddl import SQLiteDDL
+from tabulary.database.dialects.sqlite.driver import SQLiteDriver
+from tabulary.database.dialects.sqlite.dump import SQLiteDump
+from tabulary.database.dialects.sqlite.expressions import SQLiteExpressions
+from tabulary.database.dialects.sqlite.values import SQLiteValues
+from tabulary.database.driver import Driver
+from tabulary.database.errors import DatabaseProblem
+from tabulary.database.options import ConnectionOptions
+
+
+class SQLite(Dialect):
+    name: ClassVar[str] = "sqlite"
+    vendor: ClassVar[str] = "sqlite"
+    client_names: ClassVar[tuple[str, ...]] = ("sqlite3", "sqlite", "better-sqlite3")
+    transactional_ddl: ClassVar[bool] = True
+    has_returning = True
+
+    def __init__(self) -> None:
+        self.sa_dialect = SQLiteDialect(paramstyle="qmark")
+        self.expressions = SQLiteExpressions()
+        self.values = SQLiteValues()
+        self.catalog = SQLiteCatalog()
+        self.ddl = SQLiteDDL(self)
+        self.dump = SQLiteDump()
+
+    def driver(self, options: ConnectionOptions) -> Driver:
+        return SQLiteDriver(self, options)
+
+    def classify(self, problem: BaseException) -> DatabaseProblem | None:
+        return errors.classify(problem)
+
+    def refusal(self, problem: BaseException) -> str | None:
+        return errors.refusal(problem)
+
+    def is_schema_outdated(self, problem: BaseException) -> bool:
+        return errors.is_schema_outdated(problem)
+
+    def is_transient(self, problem: BaseException) -> bool:
+        return errors.is_transient(problem)
+
+    async def plan(self, connection: Connection, sql: str, values: Sequence[Any]) -> str:
+        rows = await connection.fetch_rows(f"EXPLAIN QUERY PLAN {sql}", values)
+        return "\n".join(str(row[-1]) for row in rows)
+
+    def automatic_special(self, type_name: str) -> str | None:
+        return "cast-timestamp" if type_name == "timestamp" else super().automatic_special(type_name)
+
+
+DIALECT = SQLite

@@ -1,0 +1,1 @@
+"""The engine: query, plan, SQL, payload, nested writes, validation."""

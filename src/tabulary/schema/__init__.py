@@ -1,0 +1,1 @@
+"""What there is: collections, fields and relations, merged from the catalog and metadata."""

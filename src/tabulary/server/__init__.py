@@ -1,0 +1,1 @@
+"""The ASGI application: :mod:`tabulary.server.asgi` lists its layers and routes in order."""

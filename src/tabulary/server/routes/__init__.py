@@ -1,0 +1,1 @@
+"""One module a route family. Each offers ``routes(platform) -> list[Route]``."""

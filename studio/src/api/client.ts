@@ -1,0 +1,162 @@
+/**
+ * The one place that talks to the server: JSON over fetch with the session cookie of the user.
+ *
+ * Paths are relative to the server's root, which is the folder above the Studio's <base>.
+ */
+import type { Item, Key, Query } from "./types";
+
+export interface ApiProblem {
+  message: string;
+  extensions: { code: string; field?: string; path?: (string | number)[]; type?: string; [key: string]: unknown };
+}
+
+/** An answer of the server that says no, or no answer at all (status 0). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly problems: ApiProblem[],
+  ) {
+    super(problems[0]?.message ?? "");
+    this.name = "ApiError";
+  }
+
+  get code(): string {
+    return this.problems[0]?.extensions.code ?? "UNKNOWN";
+  }
+}
+
+export const root = new URL("../", document.baseURI).pathname;
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE" | "SEARCH";
+export interface Options {
+  query?: Query & Record<string, unknown>;
+  body?: unknown;
+  signal?: AbortSignal;
+}
+
+const sessionLost = new Set<() => void>();
+/** Call `listener` when the server no longer knows who we are. */
+export function onSessionLost(listener: () => void): void {
+  sessionLost.add(listener);
+}
+
+export function url(path: string, query?: Query & Record<string, unknown>): string {
+  const parameters = query ? serialise(query) : "";
+  return root + path.replace(/^\//, "") + (parameters ? `?${parameters}` : "");
+}
+
+/** Query parameters in the form the API reads: lists by comma, trees as JSON. */
+export function serialise(query: Query & Record<string, unknown>): string {
+  const parts: string[] = [];
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined || value === null || value === "") continue;
+    if (Array.isArray(value)) {
+      if (value.length) parts.push(`${name}=${encodeURIComponent(value.join(","))}`);
+    } else if (typeof value === "object") {
+      if (Object.keys(value).length) parts.push(`${name}=${encodeURIComponent(JSON.stringify(value))}`);
+    } else parts.push(`${name}=${encodeURIComponent(String(value))}`);
+  }
+  return parts.join("&");
+}
+
+const LONGEST_URL = 6000;
+
+async function send(method: Method, path: string, options: Options): Promise<{ data: unknown; meta?: unknown } | null> {
+  let address = url(path, options.query);
+  let body = options.body;
+  if (method === "GET" && address.length > LONGEST_URL) {
+    // A filter can outgrow what proxies take in a URL; SEARCH carries the same query in its body.
+    method = "SEARCH";
+    address = url(path);
+    body = { query: options.query };
+  }
+  const form = body instanceof FormData;
+  let response: Response;
+  try {
+    response = await fetch(address, {
+      method,
+      credentials: "same-origin",
+      signal: options.signal,
+      headers: body === undefined || form ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : form ? (body as FormData) : JSON.stringify(body),
+    });
+  } catch (problem) {
+    if (problem instanceof DOMException && problem.name === "AbortError") throw problem;
+    throw new ApiError(0, [{ message: "", extensions: { code: "NO_CONNECTION" } }]);
+  }
+  if (!response.ok) throw await failure(response, path);
+  if (response.status === 204) return null;
+  const text = await response.text();
+  return text.startsWith("{") ? (JSON.parse(text) as { data: unknown }) : null;
+}
+
+async function failure(response: Response, path: string): Promise<ApiError> {
+  let problems: ApiProblem[] = [];
+  try {
+    problems = ((await response.json()) as { errors: ApiProblem[] }).errors;
+  } catch {
+    // A proxy's page, not ours: the status has to do.
+  }
+  if (!problems?.length) problems = [{ message: response.statusText, extensions: { code: `HTTP_${response.status}` } }];
+  const error = new ApiError(response.status, problems);
+  const lost = response.status === 401 || error.code === "INVALID_TOKEN";
+  if (lost && !path.startsWith("auth/") && !path.includes("/tfa/")) sessionLost.forEach((listener) => listener());
+  return error;
+}
+
+export const api = {
+  async get<T>(path: string, query?: Query & Record<string, unknown>, signal?: AbortSignal): Promise<T> {
+    return (await send("GET", path, { query, signal }))?.data as T;
+  },
+  /** The rows with the counts asked for by `query.meta`. */
+  async list<T>(path: string, query?: Query & Record<string, unknown>, signal?: AbortSignal) {
+    const answer = await send("GET", path, { query, signal });
+    return { data: (answer?.data ?? []) as T[], meta: (answer?.meta ?? {}) as Record<string, number> };
+  },
+  async post<T>(path: string, body?: unknown, query?: Query & Record<string, unknown>): Promise<T> {
+    return (await send("POST", path, { body: body ?? {}, query }))?.data as T;
+  },
+  async patch<T>(path: string, body: unknown, query?: Query & Record<string, unknown>): Promise<T> {
+    return (await send("PATCH", path, { body, query }))?.data as T;
+  },
+  async delete(path: string, body?: unknown): Promise<void> {
+    await send("DELETE", path, { body });
+  },
+};
+
+/** The REST path of a collection: its own route for system collections, /items for all others. */
+export function pathOf(collection: string, key?: Key): string {
+  const base = collection.startsWith("directus_") ? collection.slice(9) : `items/${encodeURIComponent(collection)}`;
+  return key === undefined ? base : `${base}/${encodeURIComponent(String(key))}`;
+}
+
+export const items = {
+  list: <T = Item>(collection: string, query: Query, signal?: AbortSignal) =>
+    api.list<T>(pathOf(collection), { ...query }, signal),
+  one: <T = Item>(collection: string, key: Key, query?: Query) => api.get<T>(pathOf(collection, key), { ...query }),
+  async count(collection: string, query: Query, signal?: AbortSignal): Promise<number> {
+    const wanted = { search: query.search, filter: query.filter, limit: 0, meta: ["filter_count"] };
+    return (await api.list(pathOf(collection), wanted, signal)).meta.filter_count ?? 0;
+  },
+};
+
+export function assetUrl(id: string, query?: Record<string, unknown>): string {
+  return url(`assets/${id}`, query);
+}
+
+/** Upload with progress, which fetch cannot tell. */
+export function upload(path: string, form: FormData, progress: (share: number) => void, method = "POST") {
+  const request = new XMLHttpRequest();
+  const done = new Promise<unknown>((resolve, reject) => {
+    request.open(method, url(path));
+    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.onerror = () => reject(new ApiError(0, [{ message: "", extensions: { code: "NO_CONNECTION" } }]));
+    request.onload = () => {
+      const answer = request.responseText.startsWith("{") ? JSON.parse(request.responseText) : {};
+      if (request.status < 300) resolve(answer.data);
+      else reject(new ApiError(request.status, answer.errors ?? [{ message: "", extensions: { code: "UNKNOWN" } }]));
+    };
+    request.send(form);
+  });
+  return { done, cancel: () => request.abort() };
+}

@@ -1,0 +1,150 @@
+"""The command line, run as people run it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SOURCES = Path(__file__).parents[2] / "src"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
+        **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")},
+        "PYTHONPATH": str(SOURCES),
+        "DATABASE_URL": f"sqlite:///{tmp_path}/cli.db",
+        "SECRET": "0123456789abcdef0123456789abcdef",
+        "HASH_MEMORY_COST": "1024",
+        "HASH_TIME_COST": "1",
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path, environment: dict[str, str]) -> Run:
+    def run_(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tabulary", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env={**environment, **settings}, capture_output=True, text=True, timeout=60
+        )
+
+    return run_
+
+
+def test_version_and_help(run: Run) -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", run("--version").stdout)
+    assert run("-v").stdout == run("--version").stdout
+    helped = run("--help")
+    assert helped.returncode == 0
+    for command in ("start", "bootstrap", "database", "users", "roles", "count", "security", "config"):
+        assert command in helped.stdout
+        assert run(command, "--help").returncode == 0
+
+
+def test_what_is_wrong_is_one_line_and_exit_code_1(run: Run, tmp_path: Path) -> None:
+    for arguments in (["nope"], ["users", "create"], ["count"], ["count", "books"]):
+        answer = run(*arguments)
+        assert answer.returncode == 1
+        assert answer.stderr
+        assert "Traceback" not in answer.stderr
+    unreachable = run("count", "books", DATABASE_URL="postgresql://nobody:hidden@127.0.0.1:1/none")
+    assert unreachable.returncode == 1
+    assert "hidden" not in unreachable.stderr + unreachable.stdout
+    assert "Traceback" not in unreachable.stderr
+
+
+def test_keys_and_secrets(run: Run) -> None:
+    assert uuid.UUID(run("security", "key:generate").stdout).version == 4
+    assert re.fullmatch(r"[A-Za-z0-9_-]{32}", run("security", "secret:generate").stdout)
+
+
+def test_bootstrap_is_idempotent(run: Run) -> None:
+    first = run("bootstrap", ADMIN_EMAIL="a@example.com", ADMIN_PASSWORD="password")
+    assert (first.returncode, first.stdout) == (0, "Installed.\nAdministrator: a@example.com\n")
+    assert run("count", "directus_users").stdout == "1\n"
+    again = run("bootstrap", ADMIN_EMAIL="b@example.com", ADMIN_PASSWORD="password")
+    assert (again.returncode, again.stdout) == (0, "The database is installed already.\n")
+    assert run("count", "directus_users").stdout == "1\n"
+    assert run("count", "directus_migrations").stdout == "101\n"
+
+
+def test_install_makes_tables_only(run: Run) -> None:
+    assert run("database", "migrate:latest").returncode == 1
+    assert run("database", "install").returncode == 0
+    assert run("count", "directus_users").stdout == "0\n"
+    assert run("count", "directus_roles").stdout == "0\n"
+    assert run("database", "install").returncode == 1
+    assert run("database", "migrate:latest").returncode == 0
+
+
+def test_users_and_roles(run: Run) -> None:
+    run("database", "install")
+    role = run("roles", "create", "--role", "Editors", "--app")
+    assert role.returncode == 0, role.stderr
+    created = run("users", "create", "--email", "u@example.com", "--password", "secret", "--role", role.stdout.strip())
+    assert created.returncode == 0, created.stderr
+    assert uuid.UUID(created.stdout.strip())
+    assert run("users", "passwd", "--email", "U@Example.com", "--password", "other").returncode == 0
+    assert run("users", "passwd", "--email", "nobody@example.com", "--password", "x").returncode == 1
+    wrong = run("users", "create", "--email", "v@example.com", "--password", "x", "--role", str(uuid.uuid4()))
+    assert wrong.returncode == 1
+    assert "Traceback" not in wrong.stderr
+
+
+def test_config_check_masks_secrets_and_finds_mistakes(run: Run) -> None:
+    good = run("config", "check")
+    assert good.returncode == 0
+    assert "0123456789abcdef" not in good.stdout
+    bad = run("config", "check", ACCESS_TOKEN_TTL="soon")
+    assert bad.returncode == 1
+    assert "ACCESS_TOKEN_TTL" in bad.stderr
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_start_installs_serves_and_stops(tmp_path: Path, environment: dict[str, str]) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(port)]
+    del environment["DATABASE_URL"]
+    server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert _ping(port) == b"pong"
+        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        assert second.returncode == 1
+        assert f"127.0.0.1:{port}" in second.stderr
+    finally:
+        server.send_signal(signal.SIGINT)
+        output, _ = server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert f"http://127.0.0.1:{port}" in output
+    assert "Administrator: admin@example.com" in output
+    assert re.search(r"Password \(shown only now\): \S{16}", output)
+    assert (tmp_path / "tabulary.db").exists()
+
+
+def _ping(port: int) -> bytes:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/server/ping", timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

@@ -1,0 +1,297 @@
+"""Connections, transactions and the pool, on every database."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tabulary.core.errors import ServiceUnavailable
+from tabulary.database.connection import Connection
+from tabulary.database.engine import Database
+from tabulary.database.errors import ConnectionLost
+
+pytestmark = pytest.mark.anyio
+
+BOOKS = sa.table("books", sa.column("id"), sa.column("title"))
+
+
+@pytest.fixture
+async def books(database: Database) -> Database:
+    async with database.connection(write=True) as connection:
+        await connection.execute("CREATE TABLE books (id int PRIMARY KEY, title varchar(20))")
+    return database
+
+
+async def add(connection: Connection, *keys: int, title: str = "x") -> None:
+    for key in keys:
+        await connection.run(sa.insert(BOOKS).values(id=key, title=title))
+
+
+async def keys(database: Database) -> list[int]:
+    async with database.connection() as connection:
+        return [row["id"] for row in await connection.select(sa.select(BOOKS.c.id).order_by(BOOKS.c.id))]
+
+
+async def test_values_come_as_plain_python(books: Database) -> None:
+    async with books.connection() as connection:
+        await connection.run(sa.insert(BOOKS).values(id=1, title="50% 'ä' \\ \" ?"))
+        assert await connection.select(sa.select(BOOKS)) == [{"id": 1, "title": "50% 'ä' \\ \" ?"}]
+        literal = sa.literal("100%", literal_execute=True)
+        assert (await connection.select(sa.select(literal.label("v"))))[0]["v"] == "100%"
+
+
+async def test_values_may_come_late_and_lists_spread(books: Database) -> None:
+    async with books.connection() as connection:
+        await add(connection, 1, 2, 3)
+        clause = sa.select(BOOKS.c.id).where(BOOKS.c.id.in_([1, 2]), BOOKS.c.id > sa.bindparam("least"))
+        assert await connection.select(clause, least=1) == [{"id": 2}]
+
+
+async def test_counts_the_rows_it_found(books: Database) -> None:
+    async with books.connection() as connection:
+        await add(connection, 1, 2)
+        assert await connection.run(sa.update(BOOKS).values(title="x")) == 2
+        assert await connection.run(sa.delete(BOOKS).where(BOOKS.c.id == 7)) == 0
+
+
+async def test_execute_many(books: Database) -> None:
+    async with books.connection() as connection:
+        statement = connection.dialect.compile(sa.insert(BOOKS))
+        await connection.execute_many(statement.sql, [(n, "many") for n in range(100)])
+    assert len(await keys(books)) == 100
+
+
+async def test_a_transaction_commits_or_rolls_back(books: Database) -> None:
+    async with books.transaction() as connection:
+        await add(connection, 1)
+        assert connection.in_transaction
+    with pytest.raises(RuntimeError):
+        async with books.transaction() as connection:
+            await add(connection, 2)
+            raise RuntimeError
+    assert await keys(books) == [1]
+
+
+async def test_inner_transactions_join(books: Database) -> None:
+    with pytest.raises(RuntimeError):
+        async with books.transaction() as connection:
+            async with books.transaction(connection) as inner:
+                assert inner is connection
+                await add(inner, 1)
+            raise RuntimeError
+    assert await keys(books) == []
+
+
+async def test_savepoints_fail_alone(books: Database) -> None:
+    async with books.transaction() as connection:
+        await add(connection, 1)
+        with pytest.raises(RuntimeError):
+            async with connection.savepoint():
+                await add(connection, 2)
+                raise RuntimeError
+    assert await keys(books) == [1]
+
+
+async def test_callbacks_wait_for_the_commit(books: Database) -> None:
+    seen: list[str] = []
+    async with books.transaction() as connection:
+        connection.after_commit(lambda: seen.append("committed"))
+        assert seen == []
+    assert seen == ["committed"]
+    with pytest.raises(RuntimeError):
+        async with books.transaction() as connection:
+            connection.after_commit(lambda: seen.append("never"))
+            raise RuntimeError
+    assert seen == ["committed"]
+
+
+async def test_others_do_not_see_what_is_open(books: Database) -> None:
+    async with books.transaction() as connection:
+        await add(connection, 1)
+        assert await keys(books) == []
+    assert await keys(books) == [1]
+
+
+async def test_a_reader_may_write_and_open_transactions(books: Database) -> None:
+    async with books.connection() as connection:
+        await add(connection, 1)
+        async with connection.transaction():
+            await add(connection, 2)
+            assert await connection.fetch_value("SELECT count(*) FROM books") == 2
+        assert await connection.fetch_value("SELECT count(*) FROM books") == 2
+
+
+async def test_a_cancelled_task_leaves_nothing_open(books: Database) -> None:
+    async def work() -> None:
+        async with books.transaction() as connection:
+            await add(connection, 1)
+            await asyncio.sleep(10)
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with books.transaction() as connection:
+        await add(connection, 1)
+    assert await keys(books) == [1]
+
+
+async def test_cancelling_in_the_middle_of_calls(books: Database) -> None:
+    async def work(key: int) -> None:
+        async with books.transaction() as connection:
+            await add(connection, key)
+
+    for n in range(60):
+        task = asyncio.create_task(work(n))
+        for _ in range(n % 12):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await asyncio.wait_for(work(1000), 5)
+    assert 1000 in await keys(books)
+
+
+async def test_many_tasks_share_the_pool(books: Database) -> None:
+    async def work(key: int) -> int:
+        async with books.transaction() as connection:
+            await add(connection, key)
+        return len(await keys(books))
+
+    counts = await asyncio.gather(*(work(n) for n in range(50)))
+    assert max(counts) == 50
+
+
+async def test_waiting_for_a_connection_has_an_end(database_url: str) -> None:
+    async with Database.from_url(database_url, pool_max=1, acquire_timeout=0.05) as database:
+        async with database.connection(write=True):
+            with pytest.raises(ServiceUnavailable):
+                async with database.connection(write=True):
+                    pass
+        async with database.connection(write=True) as connection:
+            assert await connection.fetch_value("SELECT 1") == 1
+
+
+async def test_transactions_that_lose_run_again(books: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lost(Exception):
+        pass
+
+    monkeypatch.setattr(books.dialect, "is_transient", lambda problem: isinstance(problem, Lost))
+    tries: list[int] = []
+
+    async def work(connection: Connection) -> str:
+        tries.append(1)
+        await add(connection, 1)
+        if len(tries) < 3:
+            raise Lost
+        return "done"
+
+    assert await books.run_in_transaction(work) == "done"
+    assert len(tries) == 3 and await keys(books) == [1]
+    async with books.transaction() as connection:
+        tries.clear()
+        with pytest.raises(Exception):  # noqa: B017  (the joined one is not repeated: key 1 is there)
+            await books.run_in_transaction(work, connection)
+        assert len(tries) == 1
+
+
+async def test_locks_exclude_each_other(books: Database) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    async def work(n: int) -> None:
+        async with books.transaction() as connection:
+            await connection.dialect.lock(connection, "test")
+            inside.append(n)
+            most.append(len(inside))
+            await asyncio.sleep(0.02)
+            inside.remove(n)
+
+    await asyncio.gather(*(work(n) for n in range(5)))
+    assert max(most) == 1
+
+
+async def test_a_database_opens_again(books: Database) -> None:
+    await books.close()
+    await books.open()
+    assert await keys(books) == []
+
+
+async def test_a_check_behind_a_lock_sees_the_truth(books: Database) -> None:
+    """Both have written before they lock and look: the second must see what the first has committed."""
+    seen: list[int] = []
+
+    async def work(n: int) -> None:
+        async with books.transaction() as connection:
+            await connection.fetch_value("SELECT count(*) FROM books")  # a snapshot, where there is such a thing
+            await add(connection, n)
+            await asyncio.sleep(0.05)
+            await connection.dialect.lock(connection, "test")
+            clause = connection.dialect.latest(sa.select(sa.func.count().label("n")).select_from(BOOKS))
+            seen.append((await connection.select(clause))[0]["n"])
+
+    await asyncio.wait_for(asyncio.gather(work(1), work(2)), 10)
+    assert sorted(seen) == [1, 2]
+
+
+KILL = {
+    "postgresql": "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    "mysql": "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
+}
+
+
+async def test_killed_connections_are_replaced(books: Database, database_url: str) -> None:
+    if books.dialect.name not in KILL:
+        pytest.skip("a file has no server")
+    async with books.connection(), books.connection():
+        pass
+    async with Database.from_url(database_url) as other, other.connection() as killer:
+        rows = await killer.fetch_rows(KILL[books.dialect.name])
+        for row in rows if books.dialect.name == "mysql" else ():
+            await killer.execute(f"KILL {row[0]}")
+    await asyncio.sleep(0.2)
+    assert await keys(books) == []
+
+
+async def test_a_connection_lost_in_use_is_told_and_replaced(books: Database, database_url: str) -> None:
+    if books.dialect.name not in KILL:
+        pytest.skip("a file has no server")
+    async with books.connection() as connection:
+        async with Database.from_url(database_url) as other, other.connection() as killer:
+            rows = await killer.fetch_rows(KILL[books.dialect.name])
+            for row in rows if books.dialect.name == "mysql" else ():
+                await killer.execute(f"KILL {row[0]}")
+        with pytest.raises(ConnectionLost):
+            await connection.fetch_value("SELECT 1")
+    assert await keys(books) == []
+
+
+async def test_memory_is_a_database_like_any_other() -> None:
+    async with Database.from_url("sqlite://") as database:
+        async with database.transaction() as connection:
+            await connection.execute("CREATE TABLE books (id int, title text)")
+            await add(connection, 1)
+        assert await keys(database) == [1]
+    async with Database.from_url("sqlite://") as database, database.connection() as connection:
+        assert await connection.fetch_value("SELECT count(*) FROM sqlite_master") == 0
+
+
+async def test_postgresql_parses_what_is_bound(database: Database) -> None:
+    if database.dialect.name != "postgresql":
+        pytest.skip("of PostgreSQL only")
+    kinds: list[tuple[str, Any, Any]] = [
+        ("int", "12", 12), ("bigint", 9007199254740993, 9007199254740993), ("numeric", "12.50", "12.50"),
+        ("boolean", True, True), ("boolean", "no", False), ("timestamptz", "2020-01-02", "2020-01-02 00:00:00+00"),
+        ("json", {"a": [1]}, '{"a":[1]}'), ("bytea", b"\x00\xff", b"\x00\xff"), ("real", "1.5", 1.5),
+        ("uuid", "A0EEBC999C0B4EF8BB6D6BB9BD380A11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        ("int[]", [1, "2", None], [1, 2, None]), ("interval", "1 day", "1 day"),
+    ]  # fmt: skip
+    async with database.connection() as connection:
+        for kind, given, expected in kinds:
+            assert await connection.fetch_value(f"SELECT $1::{kind}", [given]) == expected, kind
+        with pytest.raises(Exception, match="invalid input syntax for type integer"):
+            await connection.fetch_value("SELECT $1::int", ["12x"])

@@ -1,0 +1,92 @@
+"""Reads that are asked by many at once run in turns: nobody gets an answer older than the own question."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tabulary.core.turns import Turns
+
+pytestmark = pytest.mark.anyio
+
+
+class Table:
+    """A value that is read slowly: a run sees the state at its beginning."""
+
+    def __init__(self) -> None:
+        self.value, self.runs, self.gate = 0, 0, asyncio.Event()
+
+    def reader(self, fails: bool = False) -> Callable[[], Awaitable[int]]:
+        async def run() -> int:
+            self.runs += 1
+            seen = self.value
+            await self.gate.wait()
+            if fails:
+                raise LookupError("gone")
+            return seen
+
+        return run
+
+
+async def started(count: int, turns: Turns[int], table: Table, fails: bool = False) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.ensure_future(turns.take("key", table.reader(fails))) for _ in range(count)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_those_who_ask_during_a_run_share_the_next_one() -> None:
+    turns, table = Turns[int](), Table()
+    first = await started(1, turns, table)
+    table.value = 1  # committed after the first run began: later questions have to see it
+    later = await started(50, turns, table)
+    table.gate.set()
+    assert await asyncio.gather(*first, *later) == [0] + [1] * 50
+    assert table.runs == 2 and not turns._going
+
+
+async def test_a_third_turn_follows_for_who_asks_during_the_second() -> None:
+    turns, table = Turns[int](), Table()
+    tasks = await started(3, turns, table)
+    first_gate, table.gate = table.gate, asyncio.Event()
+    first_gate.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    table.value = 2
+    tasks += await started(2, turns, table)
+    table.gate.set()
+    assert await asyncio.gather(*tasks) == [0, 0, 0, 2, 2]
+    assert table.runs == 3 and not turns._going
+
+
+async def test_different_questions_do_not_wait_for_each_other() -> None:
+    turns, table = Turns[int](), Table()
+    waiting = await started(1, turns, table)
+
+    async def at_once() -> int:
+        return 7
+
+    assert await turns.take("another", at_once) == 7
+    table.gate.set()
+    await asyncio.gather(*waiting)
+
+
+async def test_who_goes_away_takes_nothing_from_the_others() -> None:
+    turns, table = Turns[int](), Table()
+    tasks = await started(4, turns, table)
+    for gone in (tasks[0], tasks[1]):
+        gone.cancel()
+    table.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(a) for a in answers] == [asyncio.CancelledError, asyncio.CancelledError, int, int]
+    assert not turns._going
+
+
+async def test_a_failure_reaches_all_who_share_it_and_ends_there() -> None:
+    turns, table = Turns[int](), Table()
+    tasks = await started(3, turns, table, fails=True)
+    table.gate.set()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(a) for a in answers] == [LookupError] * 3
+    assert await turns.take("key", table.reader()) == 0 and not turns._going
