@@ -7,7 +7,7 @@ the reference. One query a kind reads the whole schema.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,6 +132,14 @@ class Catalog(ABC):
     @abstractmethod
     async def indexes(self, connection: Connection, table: str) -> list[IndexFacts]:
         """The indexes of one table without that of its primary key."""
+
+
+def first_references(keys: Sequence[ForeignKeyFacts]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Where each column that has a foreign key points: table and column by table and column; the first key counts."""
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    for key in keys:
+        found.setdefault((key.table, key.column), (key.foreign_key_table, key.foreign_key_column))
+    return found
 
 
 def without_quotes(text: str | None) -> str | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import Dialect as SADialect
@@ -77,9 +77,9 @@ class Expressions(ABC):
     def rows(self, pairs: Pairs, select: sa.Select[Any], order: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
         """The root statement: JSON text of the list (``single_value``) or of each item, in order."""
 
-    @abstractmethod
     def to_one(self, pairs: Pairs, select: sa.Select[Any]) -> Output:
         """A correlated subquery: the one matching row as a JSON object, NULL when there is none."""
+        return Output(select.add_columns(self.object(pairs).expression).scalar_subquery(), is_json=True)
 
     @abstractmethod
     def to_many(
@@ -148,6 +148,20 @@ class Expressions(ABC):
         return sa.func.st_intersects(column, sa.func.st_geomfromtext(wkt, 4326))
 
 
+class Problems(Protocol):
+    """What a dialect's module ``errors`` tells of a driver's exceptions; see the methods of :class:`Dialect`."""
+
+    def classify(self, problem: BaseException) -> DatabaseProblem | None: ...
+
+    def refusal(self, problem: BaseException) -> str | None: ...
+
+    def is_schema_outdated(self, problem: BaseException) -> bool: ...
+
+    def is_transient(self, problem: BaseException) -> bool: ...
+
+    def is_connection_lost(self, problem: BaseException) -> bool: ...
+
+
 class Dialect(ABC):
     """One database family: its names, its capabilities and the parts above."""
 
@@ -161,6 +175,8 @@ class Dialect(ABC):
     """Whether INSERT can answer with the keys it made; MariaDB tells when it is first connected to."""
     has_writable_cte: ClassVar[bool] = False
     """True when INSERTs can be chained into one statement by WITH."""
+    problems: Problems
+    """The dialect's module ``errors``."""
     expressions: Expressions
     values: Values
     catalog: Catalog
@@ -174,21 +190,25 @@ class Dialect(ABC):
     def driver(self, options: ConnectionOptions) -> Driver:
         """The connections of one database. Raises :class:`ConfigurationError` for options that cannot work."""
 
-    @abstractmethod
     def classify(self, problem: BaseException) -> DatabaseProblem | None:
         """What a driver's exception says about the data; None when it does not (spec items-and-query §8.2)."""
+        return self.problems.classify(problem)
 
-    @abstractmethod
     def refusal(self, problem: BaseException) -> str | None:
         """What the database says about a change of tables that it cannot make; None for other troubles."""
+        return self.problems.refusal(problem)
 
-    @abstractmethod
     def is_schema_outdated(self, problem: BaseException) -> bool:
         """True when a statement names a table or column that somebody has removed since the schema was read."""
+        return self.problems.is_schema_outdated(problem)
 
-    @abstractmethod
     def is_transient(self, problem: BaseException) -> bool:
         """True when the same transaction may succeed if it runs again (spec items-and-query §1.13)."""
+        return self.problems.is_transient(problem)
+
+    def is_connection_lost(self, problem: BaseException) -> bool:
+        """True when the server is gone or going."""
+        return self.problems.is_connection_lost(problem)
 
     def automatic_special(self, type_name: str) -> str | None:
         """The ``special`` flag that a new field of this type needs here (spec schema-and-platform §1.4)."""

@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from tabulary.database.dialects.base import Column
 
 SRID = 4326
+BOOLEANS = {"true": 1, "t": 1, "yes": 1, "on": 1, "false": 0, "f": 0, "no": 0, "off": 0}
+"""Words for truth, as PostgreSQL takes them, for databases that keep it as a number."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 

@@ -18,7 +18,6 @@ from tabulary.database.dialects.mysql.expressions import MySQLExpressions
 from tabulary.database.dialects.mysql.journal import MySQLJournal
 from tabulary.database.dialects.mysql.values import MySQLValues
 from tabulary.database.driver import Driver
-from tabulary.database.errors import DatabaseProblem
 from tabulary.database.options import ConnectionOptions
 
 
@@ -28,6 +27,7 @@ class MySQL(Dialect):
     client_names: ClassVar[tuple[str, ...]] = ("mysql", "mysql2", "mariadb")
     transactional_ddl: ClassVar[bool] = False
     has_returning = False
+    problems = errors
 
     def __init__(self) -> None:
         self.sa_dialect = MySQLDialect(paramstyle="format")
@@ -40,18 +40,6 @@ class MySQL(Dialect):
 
     def driver(self, options: ConnectionOptions) -> Driver:
         return MySQLDriver(self, options)
-
-    def classify(self, problem: BaseException) -> DatabaseProblem | None:
-        return errors.classify(problem)
-
-    def refusal(self, problem: BaseException) -> str | None:
-        return errors.refusal(problem)
-
-    def is_schema_outdated(self, problem: BaseException) -> bool:
-        return errors.is_schema_outdated(problem)
-
-    def is_transient(self, problem: BaseException) -> bool:
-        return errors.is_transient(problem)
 
     def learn(self, server: str) -> None:
         """Take note of what a server can do, by its version: ``10.11.19-MariaDB`` knows RETURNING, MySQL does not."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tabulary.database.catalog import Catalog, ColumnFacts, ForeignKeyFacts, IndexFacts, TableFacts
+from tabulary.database.catalog import Catalog, ColumnFacts, ForeignKeyFacts, IndexFacts, TableFacts, first_references
 from tabulary.database.connection import Connection
 from tabulary.database.journal import JOURNAL
 
@@ -100,9 +100,7 @@ class MySQLCatalog(Catalog):
             for table, _, non_unique, column, place in await connection.fetch_rows(_INDEXES)
             if non_unique and place == 1
         }
-        references: dict[tuple[str, str], tuple[str, str]] = {}
-        for key in await self.foreign_keys(connection):
-            references.setdefault((key.table, key.column), (key.foreign_key_table, key.foreign_key_column))
+        references = first_references(await self.foreign_keys(connection))
         return [
             _column(row, (row[1], row[0]) in indexed, references.get((row[1], row[0])))
             for row in await connection.fetch_rows(_COLUMNS)

@@ -6,7 +6,6 @@ are plain: moments, dates, times and decimals are the database's text.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
@@ -21,11 +20,7 @@ from asyncmy.errors import MySQLError
 from tabulary.core import json
 from tabulary.core.errors import ServiceUnavailable
 from tabulary.database.connection import Connection
-from tabulary.database.dialects.mysql import errors
-from tabulary.database.driver import Driver
-from tabulary.database.errors import ConnectionLost
-from tabulary.database.options import ConnectionOptions
-from tabulary.database.pool import Pool
+from tabulary.database.server import ServerConnection, ServerDriver
 from tabulary.database.versions import ConnectionWatch, Watch
 
 if TYPE_CHECKING:
@@ -76,14 +71,12 @@ def bound(value: Any) -> Any:
     return str(value)
 
 
-class MySQLConnection(Connection):
-    """One asyncmy connection. ``tainted`` after a cancelled call: its state is unknown then."""
+class MySQLConnection(ServerConnection):
+    """One asyncmy connection."""
 
     def __init__(self, dialect: Dialect, raw: asyncmy.Connection) -> None:
         super().__init__(dialect)
         self.raw = raw
-        self.tainted = False
-        self.cancelled = False
         self._last_id: int | None = None
         self._held: list[str] = []
 
@@ -119,14 +112,6 @@ class MySQLConnection(Connection):
             raise
         return cursor
 
-    def _note(self, problem: BaseException) -> None:
-        """Remember what a failed call means for the connection. Raises :class:`ConnectionLost` when it is gone."""
-        if isinstance(problem, asyncio.CancelledError):
-            self.tainted = self.cancelled = True
-        if errors.is_connection_lost(problem):
-            self.tainted = True
-            raise ConnectionLost from problem
-
     async def _begin(self) -> None:
         await self._run("BEGIN", ())
 
@@ -141,7 +126,6 @@ class MySQLConnection(Connection):
 
     @property
     def usable(self) -> bool:
-        """False when the connection is gone or in an unknown state."""
         # the private fact is the only one that tells of a server which closed the connection while nobody used it
         return bool(not self.tainted and self.raw.connected and not getattr(self.raw, "_stream_broken", False))
 
@@ -162,46 +146,23 @@ class MySQLConnection(Connection):
             await self.fetch_value("SELECT RELEASE_LOCK(CONCAT(DATABASE(), %s))", ("." + self._held.pop(),))
 
 
-class MySQLDriver(Driver):
+class MySQLDriver(ServerDriver[MySQLConnection]):
     """The pool of one MariaDB or MySQL database."""
 
-    def __init__(self, dialect: Dialect, options: ConnectionOptions) -> None:
-        self._dialect, self._options = dialect, options
-        self._killing: set[asyncio.Task[None]] = set()
-        self._pool: Pool[MySQLConnection] = Pool(
-            self._connect, _discard, lambda c: c.usable, size=max(1, options.pool_max), timeout=options.acquire_timeout
-        )
-
-    @property
-    def usage(self) -> tuple[int, int]:
-        return self._pool.usage
-
-    async def open(self) -> None:
-        self._pool.reopen()
-        await self._pool.fill(max(1, self._options.pool_min))
-
-    async def close(self) -> None:
-        self._pool.close()
-        await asyncio.gather(*self._killing)
-        await asyncio.sleep(0)  # lets the transports close
+    unreachable = (MySQLError, OSError)
 
     def watch(self, notice: Callable[[], None]) -> Watch:
-        return ConnectionWatch(self._connect, _discard)  # nothing here tells of changes
-
-    async def acquire(self, write: bool) -> Connection:
-        try:
-            return await self._pool.acquire()
-        except (MySQLError, OSError) as problem:  # of whatever kind: it was there
-            logger.warning("the database can't be connected to: %s", problem)
-            raise ConnectionLost from problem
+        return ConnectionWatch(self._connect, self._discard)  # nothing here tells of changes
 
     def release(self, connection: Connection) -> None:
         assert isinstance(connection, MySQLConnection)
         self._pool.release(connection, reuse=not (connection.in_transaction or connection.holds_locks))
         if connection.cancelled:
-            task = asyncio.ensure_future(self._kill(connection.raw.thread_id()))
-            self._killing.add(task)
-            task.add_done_callback(self._killing.discard)
+            self._end_later(self._kill(connection.raw.thread_id()))
+
+    def _discard(self, connection: Connection) -> None:
+        assert isinstance(connection, MySQLConnection)
+        connection.raw.close()
 
     async def _kill(self, thread: int) -> None:
         """End a statement that nobody waits for: the server does not notice by itself that the connection is closed."""
@@ -210,7 +171,7 @@ class MySQLDriver(Driver):
             try:
                 await connection.execute(f"KILL {int(thread)}")
             finally:
-                _discard(connection)
+                self._discard(connection)
         except Exception as problem:  # it has ended, or the server has
             logger.debug("a cancelled statement was not ended: %s", problem)
 
@@ -239,8 +200,3 @@ class MySQLDriver(Driver):
             raw.close()
             raise
         return connection
-
-
-def _discard(connection: Connection) -> None:
-    assert isinstance(connection, MySQLConnection)
-    connection.raw.close()

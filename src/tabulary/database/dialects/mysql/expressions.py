@@ -66,9 +66,6 @@ class MySQLExpressions(Expressions):
     def rows(self, pairs: Pairs, select: sa.Select[Any], order: Sequence[_Element]) -> sa.Select[Any]:
         return select.add_columns(self.object(pairs).expression.label("v")).order_by(*order)
 
-    def to_one(self, pairs: Pairs, select: sa.Select[Any]) -> Output:
-        return Output(select.add_columns(self.object(pairs).expression).scalar_subquery(), is_json=True)
-
     def to_many(
         self,
         pairs: Pairs | Output,

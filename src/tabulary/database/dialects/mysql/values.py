@@ -6,9 +6,7 @@ import datetime as dt
 from typing import Any
 
 from tabulary.database.dialects.base import Column
-from tabulary.database.dialects.values import Values, canonical_uuid, check_whole
-
-_BOOLEANS = {"true": 1, "t": 1, "yes": 1, "on": 1, "false": 0, "f": 0, "no": 0, "off": 0}
+from tabulary.database.dialects.values import BOOLEANS, Values, canonical_uuid, check_whole
 
 
 class MySQLValues(Values):
@@ -34,6 +32,6 @@ class MySQLValues(Values):
 
 def _text(value: str, column: Column) -> Any:
     """Text for a column, in the words that the server takes: it knows no ``true`` and no uuid."""
-    if column.type == "boolean" and value.lower() in _BOOLEANS:
-        return _BOOLEANS[value.lower()]
+    if column.type == "boolean" and value.lower() in BOOLEANS:
+        return BOOLEANS[value.lower()]
     return canonical_uuid(value) if column.type == "uuid" else value

@@ -16,7 +16,6 @@ from tabulary.database.dialects.postgresql.dump import PostgreSQLDump
 from tabulary.database.dialects.postgresql.expressions import PostgreSQLExpressions
 from tabulary.database.dialects.postgresql.values import PostgreSQLValues
 from tabulary.database.driver import Driver
-from tabulary.database.errors import DatabaseProblem
 from tabulary.database.options import ConnectionOptions
 
 _LOCK_SPACE = 0x7461_6275
@@ -30,6 +29,7 @@ class PostgreSQL(Dialect):
     transactional_ddl: ClassVar[bool] = True
     has_returning = True
     has_writable_cte: ClassVar[bool] = True
+    problems = errors
 
     def __init__(self) -> None:
         # the base dialect writes no casts around parameters: they are text of the column's type
@@ -43,18 +43,6 @@ class PostgreSQL(Dialect):
 
     def driver(self, options: ConnectionOptions) -> Driver:
         return PostgreSQLDriver(self, options)
-
-    def classify(self, problem: BaseException) -> DatabaseProblem | None:
-        return errors.classify(problem)
-
-    def refusal(self, problem: BaseException) -> str | None:
-        return errors.refusal(problem)
-
-    def is_schema_outdated(self, problem: BaseException) -> bool:
-        return errors.is_schema_outdated(problem)
-
-    def is_transient(self, problem: BaseException) -> bool:
-        return errors.is_transient(problem)
 
     async def lock(self, connection: Connection, name: str) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock($1::int4, hashtext($2::text))", (_LOCK_SPACE, name))

@@ -18,11 +18,7 @@ import asyncpg
 
 from tabulary.core import json
 from tabulary.database.connection import Connection
-from tabulary.database.dialects.postgresql import errors
-from tabulary.database.driver import Driver
-from tabulary.database.errors import ConnectionLost
-from tabulary.database.options import ConnectionOptions
-from tabulary.database.pool import Pool
+from tabulary.database.server import ServerConnection, ServerDriver
 from tabulary.database.versions import CHANNEL, ConnectionWatch, Watch
 
 if TYPE_CHECKING:
@@ -82,9 +78,6 @@ _DECODERS: dict[str, Callable[[str], Any]] = {
         _same,
     ),
 }
-_UNKNOWN_STATE = (asyncio.CancelledError, asyncpg.InternalClientError)
-"""After these a connection is not used again."""
-
 _COUNT = re.compile(r"(\d+)$")
 
 
@@ -105,14 +98,14 @@ def bound(value: Any) -> Any:
     return str(value)
 
 
-class PostgreSQLConnection(Connection):
-    """One asyncpg connection. ``tainted`` after a cancelled call: its state is unknown then."""
+class PostgreSQLConnection(ServerConnection):
+    """One asyncpg connection."""
+
+    unknown_after = (asyncio.CancelledError, asyncpg.InternalClientError)
 
     def __init__(self, dialect: Dialect, raw: asyncpg.Connection[Any]) -> None:
         super().__init__(dialect)
         self.raw = raw
-        self.tainted = False
-        self.cancelled = False
 
     async def fetch_value(self, sql: str, values: Sequence[Any] = ()) -> Any:
         try:
@@ -148,15 +141,6 @@ class PostgreSQLConnection(Connection):
     def last_insert_id(self) -> int | None:
         return None
 
-    def _note(self, problem: BaseException) -> None:
-        """Remember what a failed call means for the connection. Raises :class:`ConnectionLost` when it is gone."""
-        if isinstance(problem, _UNKNOWN_STATE):
-            self.tainted = True
-            self.cancelled = isinstance(problem, asyncio.CancelledError)
-        if errors.is_connection_lost(problem):
-            self.tainted = True
-            raise ConnectionLost from problem
-
     async def _begin(self) -> None:
         await self.execute("BEGIN")
 
@@ -169,36 +153,13 @@ class PostgreSQLConnection(Connection):
 
     @property
     def usable(self) -> bool:
-        """False when the connection is gone or in an unknown state."""
         return not self.tainted and not self.raw.is_closed()
 
 
-class PostgreSQLDriver(Driver):
+class PostgreSQLDriver(ServerDriver[PostgreSQLConnection]):
     """The pool of one PostgreSQL database."""
 
-    def __init__(self, dialect: Dialect, options: ConnectionOptions) -> None:
-        self._dialect, self._options = dialect, options
-        self._closing: set[asyncio.Task[None]] = set()
-        self._pool: Pool[PostgreSQLConnection] = Pool(
-            self._connect,
-            self._discard,
-            lambda c: c.usable,
-            size=max(1, options.pool_max),
-            timeout=options.acquire_timeout,
-        )
-
-    @property
-    def usage(self) -> tuple[int, int]:
-        return self._pool.usage
-
-    async def open(self) -> None:
-        self._pool.reopen()
-        await self._pool.fill(max(1, self._options.pool_min))
-
-    async def close(self) -> None:
-        self._pool.close()
-        await asyncio.gather(*self._closing)
-        await asyncio.sleep(0)  # lets the transports close
+    unreachable = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
     def watch(self, notice: Callable[[], None]) -> Watch:
         async def connect() -> Connection:
@@ -207,13 +168,6 @@ class PostgreSQLDriver(Driver):
             return connection
 
         return ConnectionWatch(connect, self._discard)
-
-    async def acquire(self, write: bool) -> Connection:
-        try:
-            return await self._pool.acquire()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:  # any kind: it was reached before
-            logger.warning("the database can't be connected to: %s", problem)
-            raise ConnectionLost from problem
 
     def release(self, connection: Connection) -> None:
         assert isinstance(connection, PostgreSQLConnection)
@@ -225,9 +179,7 @@ class PostgreSQLDriver(Driver):
         if connection.raw.is_closed():
             return
         if connection.cancelled:
-            task = asyncio.ensure_future(_close(connection.raw))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._end_later(_close(connection.raw))
         else:
             connection.raw.terminate()
 

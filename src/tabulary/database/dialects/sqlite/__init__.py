@@ -17,7 +17,6 @@ from tabulary.database.dialects.sqlite.dump import SQLiteDump
 from tabulary.database.dialects.sqlite.expressions import SQLiteExpressions
 from tabulary.database.dialects.sqlite.values import SQLiteValues
 from tabulary.database.driver import Driver
-from tabulary.database.errors import DatabaseProblem
 from tabulary.database.options import ConnectionOptions
 
 
@@ -27,6 +26,7 @@ class SQLite(Dialect):
     client_names: ClassVar[tuple[str, ...]] = ("sqlite3", "sqlite", "better-sqlite3")
     transactional_ddl: ClassVar[bool] = True
     has_returning = True
+    problems = errors
 
     def __init__(self) -> None:
         self.sa_dialect = SQLiteDialect(paramstyle="qmark")
@@ -38,18 +38,6 @@ class SQLite(Dialect):
 
     def driver(self, options: ConnectionOptions) -> Driver:
         return SQLiteDriver(self, options)
-
-    def classify(self, problem: BaseException) -> DatabaseProblem | None:
-        return errors.classify(problem)
-
-    def refusal(self, problem: BaseException) -> str | None:
-        return errors.refusal(problem)
-
-    def is_schema_outdated(self, problem: BaseException) -> bool:
-        return errors.is_schema_outdated(problem)
-
-    def is_transient(self, problem: BaseException) -> bool:
-        return errors.is_transient(problem)
 
     async def plan(self, connection: Connection, sql: str, values: Sequence[Any]) -> str:
         rows = await connection.fetch_rows(f"EXPLAIN QUERY PLAN {sql}", values)

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from tabulary.core import json
-from tabulary.database.catalog import Catalog, ColumnFacts, ForeignKeyFacts, IndexFacts, TableFacts, without_quotes
+from tabulary.database.catalog import (
+    Catalog,
+    ColumnFacts,
+    ForeignKeyFacts,
+    IndexFacts,
+    TableFacts,
+    first_references,
+    without_quotes,
+)
 from tabulary.database.connection import Connection
 
 _KEYS = (
@@ -81,9 +89,7 @@ class SQLiteCatalog(Catalog):
             names = _names(columns)
             if len(names) == 1:
                 single.setdefault((table, names[0]), set()).add(bool(unique))
-        references: dict[tuple[str, str], tuple[str, str]] = {}
-        for key in await self.foreign_keys(connection):
-            references.setdefault((key.table, key.column), (key.foreign_key_table, key.foreign_key_column))
+        references = first_references(await self.foreign_keys(connection))
         return [
             _column(row, single.get((row[1], row[0]), set()), references.get((row[1], row[0])))
             for row in await connection.fetch_rows(_COLUMNS)

@@ -56,3 +56,8 @@ def is_full(problem: sqlite3.OperationalError) -> bool:
 def is_schema_outdated(problem: BaseException) -> bool:
     """True when a statement names a table or column that is not there (any more)."""
     return isinstance(problem, sqlite3.OperationalError) and str(problem).startswith(_UNKNOWN_NAMES)
+
+
+def is_connection_lost(problem: BaseException) -> bool:
+    """Never: there is no server that could go."""
+    return False

@@ -39,9 +39,6 @@ class SQLiteExpressions(Expressions):
         table = select.add_columns(self.object(pairs).expression.label("v")).order_by(*order).subquery("x")
         return sa.select(_group(sa.literal_column("x.v"))).select_from(table)
 
-    def to_one(self, pairs: Pairs, select: sa.Select[Any]) -> Output:
-        return Output(select.add_columns(self.object(pairs).expression).scalar_subquery(), is_json=True)
-
     def to_many(
         self,
         pairs: Pairs | Output,

@@ -8,10 +8,9 @@ from typing import Any
 
 from tabulary.core import json
 from tabulary.database.dialects.base import Column
-from tabulary.database.dialects.values import Values, canonical_uuid, check_whole
+from tabulary.database.dialects.values import BOOLEANS, Values, canonical_uuid, check_whole
 
 _MAX_INTEGER = 2**63
-_BOOLEANS = {"true": 1, "t": 1, "yes": 1, "on": 1, "false": 0, "f": 0, "no": 0, "off": 0}
 
 
 class SQLiteValues(Values):
@@ -42,7 +41,7 @@ def _text(value: str, column: Column) -> Any:
         case "float" | "decimal":
             return float(value)
         case "boolean":
-            return _BOOLEANS[value.lower()] if value.lower() in _BOOLEANS else int(float(value) != 0)
+            return BOOLEANS[value.lower()] if value.lower() in BOOLEANS else int(float(value) != 0)
         case "uuid":
             return canonical_uuid(value)
         case "json" if column.db_type == "json":  # text that is cast may be anything, as elsewhere
