@@ -41,6 +41,16 @@ def test_urls(url: str, expected: tuple[object, ...]) -> None:
     assert ConnectionOptions.from_settings(Settings.of(DATABASE_URL=url)) == o
 
 
+def test_pgbouncer_is_named_by_setting_or_url() -> None:
+    named = ConnectionOptions.from_settings(Settings.of(DB_CLIENT="pg", DB_PGBOUNCER="true"))
+    assert named.pgbouncer and ConnectionOptions.from_url("postgresql://h/d?pgbouncer=true").pgbouncer
+    url = Settings.of(DATABASE_URL="postgresql://h/d", DB_PGBOUNCER="true", DB_REPLICA_URL="postgresql://r/d")
+    options = ConnectionOptions.from_settings(url)
+    assert options.pgbouncer and options.replica is not None and options.replica.pgbouncer
+    assert not ConnectionOptions.from_url("postgresql://h/d?pgbouncer=false").pgbouncer
+    assert not ConnectionOptions.from_settings(Settings.of(DB_CLIENT="pg")).pgbouncer
+
+
 def test_encryption() -> None:
     strict = ConnectionOptions.from_url("postgresql://h/d?sslmode=verify-full").ssl
     assert strict and not isinstance(strict, bool) and strict.check_hostname

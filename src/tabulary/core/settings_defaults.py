@@ -47,6 +47,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "DB_PASSWORD": None,
     "DB_CONNECTION_STRING": None,
     "DB_REPLICA_URL": None,
+    "DB_PGBOUNCER": False,
     "DB_SEARCH_PATH": None,
     "DB_VERSION": None,
     "DB_CHARSET": None,

@@ -21,6 +21,7 @@ class ConnectionOptions:
 
     ``acquire_timeout``, ``connect_timeout`` and ``forget_after`` (what is remembered of access) are seconds.
     ``filename`` is SQLite's, the rest the servers'. ``replica``: where reads may go that need not see the last writes.
+    ``pgbouncer``: what answers is a pooler that gives each transaction another session.
     """
 
     client: str
@@ -39,6 +40,7 @@ class ConnectionOptions:
     connect_timeout: float = 10.0
     forget_after: float = 60.0
     application_name: str = "tabulary"
+    pgbouncer: bool = False
     replica: ConnectionOptions | None = None
 
     @classmethod
@@ -91,6 +93,8 @@ class ConnectionOptions:
         given = dict(parse_qsl(parts.query))
         if (mode := given.get("sslmode") or given.get("ssl")) is not None:
             options.setdefault("ssl", _ssl_mode(mode))
+        if pooled := given.get("pgbouncer"):
+            options.setdefault("pgbouncer", pooled.lower() in ("true", "1"))
         if path := given.get("search_path"):
             options.setdefault("search_path", _names(path))
         host = given.get("host") or parts.hostname
@@ -119,6 +123,8 @@ def _limits(settings: Mapping[str, Any]) -> dict[str, Any]:
         for option, (name, kind, unit) in names.items()
         if settings.get(name) is not None
     }
+    if settings.get("DB_PGBOUNCER"):
+        limits["pgbouncer"] = True
     if (remembered := durations.milliseconds(settings.get("CACHE_SYSTEM_TTL"))) is not None:
         limits["forget_after"] = remembered / 1000
     if url := settings.get("DB_REPLICA_URL"):

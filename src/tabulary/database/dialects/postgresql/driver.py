@@ -3,6 +3,10 @@
 All scalar types travel as text: PostgreSQL itself parses what we bind and its errors are the reference's errors. Our
 pool does without asyncpg's reset round trip: a connection that comes back inside a transaction or from a cancelled call
 is closed instead, which rolls back as well.
+
+Behind pgbouncer (``ConnectionOptions.pgbouncer``) each transaction may run in another session of the server, so nothing
+is left in a session: statements are not prepared ahead, notices are not listened to, and it gets no settings
+but those that pgbouncer itself carries along. Locks and ``SET`` belong to a transaction everywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from tabulary.core import json
+from tabulary.core.errors import ConfigurationError
 from tabulary.database.connection import Connection
+from tabulary.database.options import ConnectionOptions
 from tabulary.database.server import ServerConnection, ServerDriver
 from tabulary.database.versions import CHANNEL, ConnectionWatch, Watch
 
@@ -27,6 +33,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tabulary.database")
 
 _STATEMENT_CACHE = 500
+_POOLER_REFUSES = "unsupported startup parameter"
+_MIXED_UP = (asyncpg.DuplicatePreparedStatementError, asyncpg.InvalidSQLStatementNameError)
+"""What sessions that are not one's own do to prepared statements."""
 _PATIENCE = 5.0
 
 
@@ -141,6 +150,11 @@ class PostgreSQLConnection(ServerConnection):
     def last_insert_id(self) -> int | None:
         return None
 
+    def _note(self, problem: BaseException) -> None:
+        if isinstance(problem, _MIXED_UP):
+            logger.error("prepared statements got mixed up; behind pgbouncer, set DB_PGBOUNCER=true: %s", problem)
+        super()._note(problem)
+
     async def _begin(self) -> None:
         await self.execute("BEGIN")
 
@@ -161,7 +175,19 @@ class PostgreSQLDriver(ServerDriver[PostgreSQLConnection]):
 
     unreachable = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
+    def __init__(self, dialect: Dialect, options: ConnectionOptions) -> None:
+        """Raises :class:`ConfigurationError` for a search path behind pgbouncer, which cannot carry it along."""
+        if options.pgbouncer and options.search_path:
+            raise ConfigurationError(
+                "DB_SEARCH_PATH does not reach the database through pgbouncer; unset it and run there:"
+                " ALTER ROLE <the user> SET search_path = …"
+            )
+        super().__init__(dialect, options)
+
     def watch(self, notice: Callable[[], None]) -> Watch:
+        if self._options.pgbouncer:  # LISTEN is the session's, and sessions are everybody's
+            return ConnectionWatch(self._connect, self._discard)
+
         async def connect() -> Connection:
             connection = await self._connect()
             await connection.raw.add_listener(CHANNEL, lambda *_: notice())
@@ -185,14 +211,7 @@ class PostgreSQLDriver(ServerDriver[PostgreSQLConnection]):
 
     async def _connect(self) -> PostgreSQLConnection:
         options = self._options
-        server_settings = {
-            "application_name": options.application_name,
-            "timezone": "UTC",
-            "jit": "off",  # compiling costs more than our statements take
-        }
-        if options.search_path:
-            server_settings["search_path"] = ", ".join('"' + p.replace('"', '""') + '"' for p in options.search_path)
-        raw = await asyncpg.connect(
+        raw = await self._reached(
             host=options.socket or options.host,
             port=options.port,
             user=options.user,
@@ -200,8 +219,8 @@ class PostgreSQLDriver(ServerDriver[PostgreSQLConnection]):
             database=options.database,
             ssl=options.ssl,
             timeout=options.connect_timeout,
-            statement_cache_size=_STATEMENT_CACHE,
-            server_settings=server_settings,
+            statement_cache_size=0 if options.pgbouncer else _STATEMENT_CACHE,
+            server_settings=self._session_settings(),
         )
         try:
             for name, decoder in _DECODERS.items():
@@ -210,6 +229,26 @@ class PostgreSQLDriver(ServerDriver[PostgreSQLConnection]):
             raw.terminate()
             raise
         return PostgreSQLConnection(self._dialect, raw)
+
+    async def _reached(self, **address: Any) -> asyncpg.Connection[Any]:
+        """Raises :class:`ConfigurationError` when a pooler answers that was not expected."""
+        try:
+            return await asyncpg.connect(**address)
+        except asyncpg.ProtocolViolationError as problem:
+            if _POOLER_REFUSES not in str(problem):
+                raise
+            raise ConfigurationError(
+                f"What answers is a pooler in front of PostgreSQL ({problem}): set DB_PGBOUNCER=true"
+            ) from problem
+
+    def _session_settings(self) -> dict[str, str]:
+        options = self._options
+        settings = {"application_name": options.application_name, "timezone": "UTC"}
+        if not options.pgbouncer:
+            settings["jit"] = "off"  # compiling costs more than our statements take
+        if options.search_path:
+            settings["search_path"] = ", ".join('"' + p.replace('"', '""') + '"' for p in options.search_path)
+        return settings
 
 
 async def _close(raw: asyncpg.Connection[Any]) -> None:
