@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
 """Does anything get lost while everything breaks? Mixed reads and writes against servers that are killed all the time.
 
+    python benchmarks/chaos.py --own --seconds 600
     python benchmarks/chaos.py --database postgresql://postgres@127.0.0.1/chaos --redis redis://127.0.0.1 --seconds 600
 
-Starts servers on a database that it may fill, lets clients write (nested items, updates, deletions) and read, and
-meanwhile kills and restarts servers, cuts all connections to PostgreSQL (``pg_terminate_backend``) and to Redis
-(``CLIENT KILL``). A client that gets no answer, or an error of the server, goes on elsewhere. At the end it checks what
-must hold:
+Lets clients write (nested items, updates, deletions) and read, and meanwhile kills and restarts servers (``SIGKILL``).
+With ``--own`` PostgreSQL and Redis are started for the purpose, and stopped and started, too: PostgreSQL in turn by a
+shutdown that cuts everybody off and by a crash. Else the servers run on a database that may be filled, and their
+connections to it (``pg_terminate_backend``) and to Redis (``CLIENT KILL``) are cut; those of others are left alone.
+
+A client that gets no answer, or an error of the server, goes on elsewhere. At the end it checks what must hold:
 
 * no acknowledged write is lost,
-* every parent has all of its children, or was not written at all,
-* there is an activity row for every change, and none for a change that is not there,
+* every item has all of its children with what was written last, or was not written at all,
+* each change has its activity row and revision, and none tells of a change that is not there,
 * once the breaking has stopped and all servers answer, no request fails.
 
-Ends with status 1 when any of it does not hold. Cuts only connections to its own database, and of Redis only those of
-its own servers (by the name of the client).
+Ends with status 1 when any of it does not hold, and tells for each kind of trouble for how long what was broken was away,
+and for how long clients noticed it after that.
 """
 
 from __future__ import annotations
@@ -22,29 +25,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
 import random
 import signal
-import socket
+import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx2
+from chaos_clients import TOKEN, Client, Ledger, judge, look, prepare
+from clusters import PostgreSQL, Redis, free_port
 
-TOKEN = "chaos-admin-token"
-ADMIN = {"Authorization": f"Bearer {TOKEN}"}
-CHILDREN = 3
-CALM = 3.0
+CALM = 5.0
 """Seconds of requests after the breaking, in which none may fail."""
-_KEY = {
-    "field": "id", "type": "integer", "meta": {}, "schema": {"is_primary_key": True, "has_auto_increment": True},
-}  # fmt: skip
+DOWN = 1.0
+"""Seconds that a stopped service stays away."""
 
 
 @dataclass
@@ -53,7 +54,7 @@ class Server:
 
     environment: dict[str, str]
     folder: Path
-    port: int = 0
+    port: int
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -61,10 +62,6 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        if not self.port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
         command = (sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(self.port))
         with (self.folder / f"log{self.port}").open("a") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -86,134 +83,66 @@ class Server:
             await self.process.wait()
 
 
-@dataclass
-class Ledger:
-    """What clients were told. ``parents``: key → the number that was acknowledged last."""
+@dataclass(frozen=True)
+class Trouble:
+    """Something was broken; ``back``: the moment when it had come back (``time.monotonic``)."""
 
-    parents: dict[int, int] = field(default_factory=dict)
-    deleted: set[int] = field(default_factory=set)
-    answers: Counter[str] = field(default_factory=Counter)
-    calm: bool = False
-    wrong: list[str] = field(default_factory=list)
-
-
-class Client:
-    """One client. It changes only items that it has made itself."""
-
-    def __init__(self, servers: list[Server], ledger: Ledger, number: int) -> None:
-        self._servers = servers
-        self._ledger = ledger
-        self._number = number
-        self._random = random.Random(number)
-        self._mine: list[int] = []
-        self._clients = {s.url: httpx2.AsyncClient(base_url=s.url, headers=ADMIN, timeout=20) for s in servers}
-
-    async def run(self, until: asyncio.Event) -> None:
-        try:
-            while not until.is_set():
-                await self._random.choice((self._create, self._update, self._update, self._read, self._delete))()
-        finally:
-            for client in self._clients.values():
-                await client.aclose()
-
-    async def _ask(self, method: str, path: str, body: Any = None) -> httpx2.Response | None:
-        """The answer; None when there was none or the server had a problem: the outcome is unknown then."""
-        calm = self._ledger.calm
-        server = self._random.choice(self._servers)
-        try:
-            answer = await self._clients[server.url].request(method, path, json=body)
-        except httpx2.TransportError as problem:
-            if calm:
-                self._ledger.wrong.append(f"{method} {path} failed after recovery: {problem!r}")
-            self._ledger.answers["no answer"] += 1
-            await asyncio.sleep(0.05)
-            return None
-        self._ledger.answers[str(answer.status_code)] += 1
-        if answer.status_code >= 500:
-            if calm:
-                self._ledger.wrong.append(f"{method} {path}: {answer.status_code} after recovery: {answer.text}")
-            elif answer.status_code != 503:
-                self._ledger.answers["unclear 5xx"] += 1
-            await asyncio.sleep(0.05)
-            return None
-        return answer
-
-    async def _create(self) -> None:
-        tag = f"{self._number}-{uuid.uuid4().hex}"
-        children = [{"text": f"{tag}-{n}"} for n in range(CHILDREN)]
-        answer = await self._ask("POST", "/items/chaos_parents", {"tag": tag, "n": 0, "children": children})
-        if answer is not None and self._expect(answer, 200):
-            key = answer.json()["data"]["id"]
-            self._ledger.parents[key] = 0
-            self._mine.append(key)
-
-    async def _update(self) -> None:
-        if not self._mine:
-            return
-        key = self._random.choice(self._mine)
-        known = self._ledger.parents[key]
-        answer = await self._ask("PATCH", f"/items/chaos_parents/{key}", {"n": known + 1})
-        if answer is None:
-            await self._settle(key)
-        elif self._expect(answer, 200):
-            self._ledger.parents[key] = known + 1
-
-    async def _settle(self, key: int) -> None:
-        """Learn whether an update without an answer has happened."""
-        answer = await self._ask("GET", f"/items/chaos_parents/{key}?fields=n")
-        if answer is not None and self._expect(answer, 200):
-            self._ledger.parents[key] = max(self._ledger.parents[key], answer.json()["data"]["n"])
-
-    async def _delete(self) -> None:
-        if len(self._mine) < 5:
-            return
-        key = self._mine.pop(0)
-        answer = await self._ask("DELETE", f"/items/chaos_parents/{key}")
-        if answer is not None and self._expect(answer, 204):
-            self._ledger.deleted.add(key)
-        self._ledger.parents.pop(key)  # with or without an answer: nobody looks at it again
-
-    async def _read(self) -> None:
-        answer = await self._ask("GET", "/items/chaos_parents?limit=5&sort=-id&fields=id,n,children.text")
-        if answer is not None and self._expect(answer, 200):
-            for item in answer.json()["data"]:
-                if len(item["children"]) != CHILDREN:
-                    self._ledger.wrong.append(f"a read saw {len(item['children'])} children of {item['id']}")
-
-    def _expect(self, answer: httpx2.Response, status: int) -> bool:
-        if answer.status_code != status:
-            self._ledger.wrong.append(f"{answer.request.method} {answer.request.url.path}: {answer.text}")
-        return answer.status_code == status
+    kind: str
+    began: float
+    back: float
 
 
 class Chaos:
-    """Breaks things, one after the other, until it is told to stop."""
+    """Breaks things, one after the other, until it is told to stop.
 
-    def __init__(self, servers: list[Server], database: str, redis: str | None, names: str) -> None:
+    Args:
+        servers: are killed and started again.
+        names: what the servers call themselves to Redis.
+        database, redis: services of one's own, which are stopped, or URLs, whose connections are cut.
+    """
+
+    def __init__(
+        self, servers: list[Server], names: str, database: PostgreSQL | str, redis: Redis | str | None
+    ) -> None:
         self._servers, self._database, self._redis, self._names = servers, database, redis, names
-        self.done: Counter[str] = Counter()
+        self.done: list[Trouble] = []
 
     async def run(self, until: asyncio.Event, pause: float) -> None:
         ways = [self._kill]
-        if self._database.startswith("postgres"):
+        if isinstance(self._database, PostgreSQL):
+            ways += [self._shut_database, self._kill, self._crash_database]
+        elif self._database.startswith("postgres"):
             ways.append(self._cut_database)
         if self._redis:
-            ways.append(self._cut_redis)
-        turn = 0
-        while not until.is_set():
+            ways.append(self._stop_redis if isinstance(self._redis, Redis) else self._cut_redis)
+        for way in itertools.cycle(ways):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(until.wait(), pause)
                 return
-            way = ways[turn % len(ways)]
-            turn += 1
+            began = time.monotonic()
             await way()
-            self.done[way.__name__.strip("_")] += 1
+            self.done.append(Trouble(way.__name__.strip("_"), began, time.monotonic()))
 
     async def _kill(self) -> None:
         server = random.choice(self._servers)
         await server.stop()
         await server.start()
         await server.ready()
+
+    async def _shut_database(self) -> None:
+        await self._restart(self._database, signal.SIGINT)
+
+    async def _crash_database(self) -> None:
+        await self._restart(self._database, signal.SIGQUIT)
+
+    async def _stop_redis(self) -> None:
+        await self._restart(self._redis, signal.SIGTERM)
+
+    async def _restart(self, service: object, how: signal.Signals) -> None:
+        assert isinstance(service, PostgreSQL | Redis)
+        await service.stop(how)
+        await asyncio.sleep(DOWN)
+        await service.start()
 
     async def _cut_database(self) -> None:
         import asyncpg
@@ -228,138 +157,158 @@ class Chaos:
             await connection.close()
 
     async def _cut_redis(self) -> None:
-        from redis.asyncio import Redis
+        from redis.asyncio import Redis as RedisClient
 
-        async with Redis.from_url(self._redis) as client:
+        async with RedisClient.from_url(self._redis) as client:
             for other in await client.client_list():
                 if other["name"] == self._names:
                     with contextlib.suppress(Exception):
                         await client.client_kill_filter(_id=other["id"])
 
 
-async def prepare(url: str) -> None:
-    """The two collections, related."""
-    async with httpx2.AsyncClient(base_url=url, headers=ADMIN, timeout=60) as client:
+@dataclass
+class Report:
+    """What was broken, what clients were told, and how long they noticed."""
 
-        async def post(path: str, body: Any) -> None:
-            answer = await client.post(path, json=body)
-            if answer.status_code != 200:
-                raise RuntimeError(f"{path}: {answer.text}")
+    ledger: Ledger
+    done: list[Trouble] = field(default_factory=list)
 
-        def of(name: str, kind: str) -> dict[str, Any]:
-            return {"field": name, "type": kind, "schema": {}, "meta": {}}
+    @property
+    def broken(self) -> dict[str, int]:
+        """How often each kind of trouble was made."""
+        kinds = [trouble.kind for trouble in self.done]
+        return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
 
-        for name, fields in (
-            ("chaos_parents", [_KEY, of("tag", "string"), of("n", "integer")]),
-            ("chaos_children", [_KEY, of("text", "string"), of("parent", "integer")]),
-        ):
-            await post("/collections", {"collection": name, "schema": {}, "meta": {}, "fields": fields})
-        await post("/fields/chaos_parents", {"field": "children", "type": "alias", "meta": {"special": ["o2m"]}})
-        relation = {"collection": "chaos_children", "field": "parent", "related_collection": "chaos_parents"}
-        await post("/relations", {**relation, "schema": {"on_delete": "CASCADE"}, "meta": {"one_field": "children"}})
+    def recoveries(self, kind: str) -> list[float]:
+        """For each trouble of a kind: seconds until the last request failed after what was broken had come back."""
+        found = []
+        for trouble, following in itertools.zip_longest(self.done, self.done[1:]):
+            if trouble.kind == kind:
+                end = following.began if following else float("inf")
+                late = [moment - trouble.back for moment in self.ledger.failures if trouble.back <= moment < end]
+                found.append(max(late, default=0.0))
+        return found
+
+    def __str__(self) -> str:
+        ledger = self.ledger
+        lines = [f"answers: {dict(sorted(ledger.answers.items()))}"]
+        for kind, times in self.broken.items():
+            away = [trouble.back - trouble.began for trouble in self.done if trouble.kind == kind]
+            late = self.recoveries(kind)
+            lines.append(
+                f"{kind}: {times} times, away for {statistics.median(away):.1f} s ({max(away):.1f}), the last failure"
+                f" {statistics.median(late):.2f} s after that ({max(late):.2f})"
+            )
+        lines.append(
+            f"{len(ledger.parents)} items with {ledger.updates} changes acknowledged, {len(ledger.deleted)} deletions;"
+            f" {len(ledger.odd)} errors other than 503 meanwhile; {len(ledger.wrong)} WRONG"
+        )
+        return "\n  ".join([*lines, *ledger.odd[:10], *ledger.wrong[:20]])
 
 
-async def verify(url: str, ledger: Ledger) -> None:
-    """Compare what is in the database with what clients were told."""
-    async with httpx2.AsyncClient(base_url=url, headers=ADMIN, timeout=120) as client:
-
-        async def rows(path: str) -> list[dict[str, Any]]:
-            answer = await client.get(path)
-            if answer.status_code != 200:
-                raise RuntimeError(f"{path}: {answer.text}")
-            found: list[dict[str, Any]] = answer.json()["data"]
-            return found
-
-        parents = {row["id"]: row for row in await rows("/items/chaos_parents?limit=-1&fields=id,n,children")}
-        of_chaos = "filter[collection][_starts_with]=chaos_"
-        activity = await rows(f"/activity?limit=-1&fields=action,item,collection&{of_chaos}")
-    seen = Counter((row["action"], row["collection"], int(row["item"])) for row in activity)
-    wrong = ledger.wrong
-    for key, number in ledger.parents.items():
-        if key not in parents:
-            wrong.append(f"the acknowledged item {key} is lost")
-        elif parents[key]["n"] < number:
-            wrong.append(f"item {key}: update {number} was acknowledged, {parents[key]['n']} is there")
-    wrong += [f"item {key} is there although its deletion was acknowledged" for key in ledger.deleted & parents.keys()]
-    for key, row in parents.items():
-        if len(row["children"]) != CHILDREN:
-            wrong.append(f"item {key} has {len(row['children'])} children: half written")
-        if seen["create", "chaos_parents", key] != 1:
-            wrong.append(f"item {key} has {seen['create', 'chaos_parents', key]} activity rows of its creation")
-        if seen["update", "chaos_parents", key] < row["n"]:
-            wrong.append(f"item {key}: {row['n']} updates, {seen['update', 'chaos_parents', key]} activity rows")
-        for child in row["children"]:
-            if seen["create", "chaos_children", child] != 1:
-                wrong.append(f"child {child} has no activity row")
-    for action, collection, key in seen:
-        gone = collection == "chaos_parents" and action == "create" and key not in parents
-        if gone and not seen["delete", collection, key]:
-            wrong.append(f"activity tells of the creation of {key}, which is not there")
+@contextlib.asynccontextmanager
+async def services(
+    folder: Path, database: str | None, redis: str | None
+) -> AsyncIterator[tuple[PostgreSQL | str, Redis | str | None]]:
+    """The database and Redis to work with: those given, or, without a database, ones of our own."""
+    if database is not None:
+        yield database, redis
+        return
+    own = PostgreSQL(folder / "postgresql"), Redis(folder / "redis")
+    try:
+        for service in own:
+            await service.start()
+        yield own
+    finally:
+        for service in own:
+            await service.stop(signal.SIGINT)
 
 
 async def run(
-    database: str, redis: str | None = None, *, seconds: float = 600, processes: int = 2, clients: int = 64
-) -> tuple[Ledger, Counter[str]]:
-    """Everything, from the first server to the verdict in the ledger; what was broken how often."""
+    database: str | None,
+    redis: str | None = None,
+    *,
+    seconds: float = 600,
+    processes: int = 2,
+    clients: int = 64,
+    pause: float = 0.0,
+) -> Report:
+    """Everything, from the first server to the verdict. Without a database on a PostgreSQL and a Redis of our own."""
     names = f"chaos-{uuid.uuid4().hex[:8]}"
+    ledger, until, stop = Ledger(), asyncio.Event(), asyncio.Event()
     with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            **{name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")},
-            "DATABASE_URL": database,
-            "CONFIG_PATH": "/nonexistent",
-            "SECRET": "c" * 32,
-            "ADMIN_EMAIL": "chaos@example.com",
-            "ADMIN_PASSWORD": "chaos-password",
-            "ADMIN_TOKEN": TOKEN,
-            "LOG_LEVEL": "error",
-            "PRESSURE_LIMITER_ENABLED": "false",
-            **({"REDIS": f"{redis}?client_name={names}", "REDIS_BUS_NAMESPACE": names} if redis else {}),
-        }
-        servers = [Server(environment, Path(folder)) for _ in range(processes)]
-        ledger, until, stop = Ledger(), asyncio.Event(), asyncio.Event()
-        try:
-            for server in servers:
-                await server.start()
-                await server.ready()
-            await prepare(servers[0].url)
-            chaos = Chaos(servers, database, redis, names)
-            working = [asyncio.ensure_future(Client(servers, ledger, n).run(stop)) for n in range(clients)]
-            breaking = asyncio.ensure_future(chaos.run(until, pause=min(5.0, seconds / 8)))
-            await asyncio.sleep(seconds)
-            until.set()
-            await breaking
-            for server in servers:
-                await server.ready()
-            await asyncio.sleep(1)
-            ledger.calm = True
-            await asyncio.sleep(CALM)
-            stop.set()
-            await asyncio.gather(*working)
-            await verify(servers[0].url, ledger)
-        finally:
-            stop.set()
-            for server in servers:
-                await server.stop(signal.SIGTERM)
-    return ledger, chaos.done
+        async with services(Path(folder), database, redis) as (base, bus):
+            environment = settings(base if isinstance(base, str) else base.url, bus, names)
+            servers = [Server(environment, Path(folder), free_port()) for _ in range(processes)]
+            try:
+                for server in servers:
+                    await server.start()
+                    await server.ready()
+                await prepare(servers[0].url)
+                chaos = Chaos(servers, names, base, bus)
+                urls = [server.url for server in servers]
+                working = [asyncio.ensure_future(Client(urls, ledger, n, pause).run(stop)) for n in range(clients)]
+                breaking = asyncio.ensure_future(chaos.run(until, pause=min(5.0, seconds / 8)))
+                await asyncio.sleep(seconds)
+                until.set()
+                await breaking
+                for server in servers:
+                    await server.ready()
+                await asyncio.sleep(1)
+                ledger.calm = True
+                await asyncio.sleep(CALM)
+                stop.set()
+                await asyncio.gather(*working)
+                judge(ledger, await look(servers[0].url))
+            finally:
+                stop.set()
+                for server in servers:
+                    await server.stop(signal.SIGTERM)
+    return Report(ledger, chaos.done)
+
+
+def settings(database: str, redis: Redis | str | None, names: str) -> dict[str, str]:
+    """The environment of a server."""
+    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
+    bus = redis.url if isinstance(redis, Redis) else redis
+    return {
+        **kept,
+        "DATABASE_URL": database,
+        "CONFIG_PATH": "/nonexistent",
+        "SECRET": "c" * 32,
+        "ADMIN_EMAIL": "chaos@example.com",
+        "ADMIN_PASSWORD": "chaos-password",
+        "ADMIN_TOKEN": TOKEN,
+        "LOG_LEVEL": "error",
+        "PRESSURE_LIMITER_ENABLED": "false",
+        **({"REDIS": f"{bus}?client_name={names}", "REDIS_BUS_NAMESPACE": names} if bus else {}),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--database", required=True, help="URL of a database that may be filled")
-    parser.add_argument("--redis", help="URL of Redis")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--own", action="store_true", help="start a PostgreSQL and a Redis, and break these, too")
+    where.add_argument("--database", metavar="URL", help="a database that may be filled")
+    parser.add_argument("--redis", metavar="URL", help="beside --database")
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--pause", type=float, default=0.0, help="mean seconds between two requests of a client")
     args = parser.parse_args()
     began = time.monotonic()
-    work = run(args.database, args.redis, seconds=args.seconds, processes=args.processes, clients=args.clients)
-    ledger, broken = asyncio.run(work)
-    print(f"{time.monotonic() - began:.0f} s; broken: {dict(broken)}")
-    print(f"answers: {dict(ledger.answers)}")
-    print(f"{len(ledger.parents)} items acknowledged, {len(ledger.deleted)} deletions; {len(ledger.wrong)} WRONG")
-    for line in ledger.wrong[:20]:
-        print(f"  {line}")
-    sys.exit(bool(ledger.wrong))
+    report = asyncio.run(
+        run(
+            args.database,
+            args.redis,
+            seconds=args.seconds,
+            processes=args.processes,
+            clients=args.clients,
+            pause=args.pause,
+        )
+    )
+    print(f"{time.monotonic() - began:.0f} s with {args.clients} clients\n  {report}")
+    sys.exit(bool(report.ledger.wrong))
 
 
 if __name__ == "__main__":

@@ -124,6 +124,8 @@ def redis_settings() -> Callable[[], dict[str, str]]:
 def benchmark(name: str) -> ModuleType:
     """A script of ``benchmarks/``, as a module."""
     path = Path(__file__).parents[2] / "benchmarks" / f"{name}.py"
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # as it is when a script runs: where its other modules lie
     spec = importlib.util.spec_from_file_location(f"tabulary_benchmark_{name}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

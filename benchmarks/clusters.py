@@ -1,0 +1,142 @@
+"""PostgreSQL and Redis of one's own, for scripts that stop and restart them: nobody else's are ever touched.
+
+Both are plain child processes in a temporary folder. PostgreSQL keeps what it acknowledges (``fsync`` is on, as it is
+by default), else a crash would prove nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+PATIENCE = 60.0
+"""Seconds within which a service has to come up; recovery after a crash included."""
+
+
+class Service(ABC):
+    """A process that can be stopped, and started again with what it has kept."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str: ...
+
+    @abstractmethod
+    def _command(self) -> list[str]: ...
+
+    @abstractmethod
+    async def _answers(self) -> bool:
+        """Whether it can be worked with."""
+
+    async def start(self) -> None:
+        """Start and wait until it answers. Raises ``TimeoutError``."""
+        with (self.folder / "log").open("a") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command(), cwd=self.folder, stdout=log, stderr=log, **_account()
+            )
+        async with asyncio.timeout(PATIENCE):
+            while not await self._answers():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    async def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop and wait until it has: ``SIGINT`` shuts PostgreSQL down at once, with ``SIGQUIT`` it crashes."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(how)
+            await self._process.wait()
+
+
+class PostgreSQL(Service):
+    """A cluster with one superuser, ``postgres``, who needs no password; only from this machine."""
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    async def start(self) -> None:
+        if not (self.folder / "data").exists():
+            hand_over(self.folder)
+            command = [_binary("initdb"), "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+            maker = await asyncio.create_subprocess_exec(
+                *command, cwd=self.folder, stdout=asyncio.subprocess.DEVNULL, **_account()
+            )
+            if await maker.wait():
+                raise RuntimeError("initdb could not make a cluster")
+        await super().start()
+
+    def _command(self) -> list[str]:
+        options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "on"}
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return [_binary("postgres"), "-D", "data", *settings]
+
+    async def _answers(self) -> bool:
+        import asyncpg
+
+        try:
+            connection = await asyncpg.connect(self.url, timeout=5)
+        except (OSError, TimeoutError, asyncpg.PostgresError):
+            return False
+        await connection.close()
+        return True
+
+
+class Redis(Service):
+    """A server that keeps nothing: after a stop it is empty."""
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        hand_over(self.folder)
+        await super().start()
+
+    def _command(self) -> list[str]:
+        return [_binary("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def hand_over(folder: Path) -> None:
+    """Give a folder to the account that services run as: PostgreSQL refuses to run as root.
+
+    The folder it lies in is the script's own temporary one, which that account has to pass.
+    """
+    folder.mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres")
+        folder.parent.chmod(0o711)
+
+
+def _account() -> dict[str, str]:
+    return {"user": "postgres"} if os.geteuid() == 0 else {}
+
+
+def _binary(name: str) -> str:
+    """Where a program is. Debian keeps those of PostgreSQL out of the path."""
+    found = shutil.which(name) or next(
+        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)), None
+    )
+    if found is None:
+        raise FileNotFoundError(f"{name} was not found: install PostgreSQL's and Redis' servers")
+    return found
