@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tabulary.core.turns import Turns
+from tabulary.core.turns import LONG_RUN, LONGEST_PAUSE, Turns
 
 pytestmark = pytest.mark.anyio
 
@@ -90,3 +90,56 @@ async def test_a_failure_reaches_all_who_share_it_and_ends_there() -> None:
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(a) for a in answers] == [LookupError] * 3
     assert await turns.take("key", table.reader()) == 0 and not turns._going
+
+
+class Time:
+    """A clock that the test moves, and sleep that lasts until the test says so."""
+
+    def __init__(self) -> None:
+        self.now, self.slept, self.over = 0.0, list[float](), asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await self.over.wait()
+
+
+async def test_those_who_ask_again_after_a_long_run_share_the_next_one_too() -> None:
+    time = Time()
+    turns, table = Turns[int](pause=0.125, clock=lambda: time.now, sleep=time.sleep), Table()
+    tasks = await started(3, turns, table)
+    time.now = 8 * LONG_RUN
+    table.gate.set()
+    assert await tasks[0] == 0
+    table.value = 1
+    tasks += await started(2, turns, table)  # in the pause
+    assert time.slept == [LONG_RUN] and table.runs == 1
+    time.over.set()
+    assert await asyncio.gather(*tasks) == [0, 1, 1, 1, 1]
+    assert table.runs == 2 and not turns._going
+
+
+@pytest.mark.parametrize(("took", "slept"), [(LONG_RUN / 2, []), (1000.0, [LONGEST_PAUSE])])
+async def test_nobody_waits_long_for_company(took: float, slept: list[float]) -> None:
+    time = Time()
+    time.over.set()
+    turns, table = Turns[int](pause=0.125, clock=lambda: time.now, sleep=time.sleep), Table()
+    tasks = await started(2, turns, table)
+    time.now = took
+    table.gate.set()
+    assert await asyncio.gather(*tasks) == [0, 0]
+    assert time.slept == slept and not turns._going
+
+
+async def test_a_pause_that_is_cut_off_leaves_nothing_behind() -> None:
+    time = Time()
+    turns, table = Turns[int](pause=0.125, clock=lambda: time.now, sleep=time.sleep), Table()
+    tasks = await started(2, turns, table)
+    time.now = 1.0
+    table.gate.set()
+    assert await tasks[0] == 0
+    await asyncio.sleep(0)
+    (pausing,) = turns._tasks
+    pausing.cancel()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert type(answers[1]) is asyncio.CancelledError and not turns._going
+    assert await turns.take("key", table.reader()) == 0

@@ -40,6 +40,8 @@ Fetch = Callable[[Connection, str, list[Any]], Awaitable[Any]]
 MAX_PLANS = 2_000
 KEYS_A_STATEMENT = 1_000
 """Keys that one statement names; more are looked up in turns."""
+_PAUSE = 1 / 8
+"""How long those who share a long read wait for company, as a part of its length."""
 _KEY = "$key"
 _ONLY_KEYS = f'[{{"{_KEY}":'
 """How an answer begins whose items are nothing but their keys."""
@@ -67,7 +69,7 @@ class Reader:
             json_depth=int(settings.get("MAX_JSON_QUERY_DEPTH", 10)),
         )
         self._plans: OrderedDict[Any, Prepared] = OrderedDict()
-        self._turns: Turns[Any] = Turns()
+        self._turns: Turns[Any] = Turns(pause=_PAUSE)
         threshold = settings.get("DB_SLOW_QUERY_THRESHOLD")
         self.slow = SlowLog(database, float(threshold)) if threshold else None
         self._rule_variables: dict[tuple[str, str], frozenset[str]] = {}
