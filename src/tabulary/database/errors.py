@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tabulary.core.errors import ServiceUnavailable
+from tabulary.core.errors import ServiceUnavailable, UnprocessableContent
 
-ProblemKind = Literal["unique", "foreign_key", "not_null", "contains_null", "too_long", "out_of_range", "invalid"]
-"""``invalid``: a value that its column's type cannot be, such as ``abc`` for a number."""
+ProblemKind = Literal[
+    "unique", "foreign_key", "not_null", "contains_null", "too_long", "out_of_range", "invalid", "keys_used_up"
+]
+"""``invalid``: a value that its column's type cannot be, such as ``abc`` for a number; ``keys_used_up``: a table that
+counts its keys itself has arrived at the greatest."""
 
 
 UNFIT: Final[frozenset[ProblemKind]] = frozenset({"invalid", "out_of_range"})
@@ -41,3 +44,13 @@ class StorageFull(ServiceUnavailable):
 
     def __init__(self) -> None:
         super().__init__("database", "The database has no space left on its disk")
+
+
+class KeysUsedUp(UnprocessableContent):
+    """A table cannot give a new row a key: its counter has arrived at the end. The transaction is rolled back."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(
+            f'"{table}" has no keys left to give: an item has the greatest there can be. '
+            "Give new items keys of their own, or delete that item and set the counter of the table back"
+        )

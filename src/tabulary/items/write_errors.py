@@ -17,7 +17,7 @@ from tabulary.core.errors import (
     ValueOutOfRange,
     ValueTooLong,
 )
-from tabulary.database.errors import UNFIT, DatabaseProblem
+from tabulary.database.errors import UNFIT, DatabaseProblem, KeysUsedUp
 from tabulary.items.blueprint import CREATE, FieldPlan
 from tabulary.items.context import WriteContext
 
@@ -42,6 +42,8 @@ async def translated(
     found = context.connection.dialect.classify(problem)
     if found is None:
         return problem
+    if found.kind == "keys_used_up":
+        return KeysUsedUp(found.collection or context.blueprint.name)
     if found.kind == "invalid":
         return InvalidPayload(f"A value does not fit the type of {_shown(found, plans, payload)}")
     field = _field(context, found, plans, payload, str(problem))

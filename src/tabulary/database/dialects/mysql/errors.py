@@ -12,6 +12,7 @@ _DUPLICATE = (1062, 1586)
 _NOT_NULL = (1048, 1364)
 _FOREIGN_KEY = (1216, 1217, 1451, 1452)
 _CONTAINS_NULL = 1138
+_KEYS_USED_UP = (167, 1467)
 _LOST = (2003, 2006, 2013, 2055, 1053, 1927)
 _REFUSALS = frozenset({
     1059, 1060, 1061, 1063, 1064, 1067, 1068, 1069, 1070, 1071, 1072, 1073, 1074, 1075, 1089, 1101, 1103, 1110, 1118,
@@ -48,6 +49,8 @@ def classify(problem: BaseException) -> DatabaseProblem | None:
     if number == 1265 and "row" in message:  # what MariaDB says when a column with nulls becomes NOT NULL
         column = _COLUMN.search(message)
         return DatabaseProblem("contains_null", None, column and column["field"])
+    if number in _KEYS_USED_UP:
+        return DatabaseProblem("keys_used_up")
     if number in _COLUMN_KINDS:
         column = _COLUMN.search(message)
         return DatabaseProblem(_COLUMN_KINDS[number], None, column and column["field"])

@@ -14,6 +14,7 @@ _KINDS: dict[str, ProblemKind] = {
     "23502": "not_null",
     "22001": "too_long",
     "22003": "out_of_range",
+    "2200H": "keys_used_up",
     **dict.fromkeys(("42804", "42846"), "invalid"),
 }
 _DATA_EXCEPTION = "22"

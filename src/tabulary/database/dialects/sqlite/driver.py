@@ -15,6 +15,7 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,7 @@ from tabulary.database.connection import Connection
 from tabulary.database.dialects.sqlite import errors
 from tabulary.database.dialects.sqlite.worker import Worker
 from tabulary.database.driver import Driver
-from tabulary.database.errors import StorageFull
+from tabulary.database.errors import KeysUsedUp, StorageFull
 from tabulary.database.options import MEMORY, ConnectionOptions
 from tabulary.database.pool import Pool
 from tabulary.database.versions import READ, Rows, Watch
@@ -62,9 +63,11 @@ class Session:
             self.raw.interrupt()  # nobody waits for it any more
             raise
         except sqlite3.OperationalError as problem:
-            if errors.is_full(problem):
-                raise StorageFull from problem
-            raise
+            if not errors.is_full(problem):
+                raise
+            if (table := await self.worker.run(partial(errors.without_keys, problem, self.raw))) is not None:
+                raise KeysUsedUp(table) from problem
+            raise StorageFull from problem
 
     def roll_back(self) -> None:
         """Undo what is open; queued before anything that comes later, so that nobody has to wait (or be cancelled)."""

@@ -12,6 +12,7 @@ _FAILED = re.compile(r"(?P<kind>UNIQUE|NOT NULL|FOREIGN KEY|PRIMARY KEY) constra
 _UNWRITABLE = (sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE)
 _REFUSALS = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE)
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_GREATEST_KEY = 2**63 - 1
 _UNKNOWN_NAMES = ("no such column", "no such table")
 
 
@@ -51,6 +52,17 @@ def is_full(problem: sqlite3.OperationalError) -> bool:
     """True when the file could not grow: the disk is full, or refuses to write."""
     code = getattr(problem, "sqlite_errorcode", None)
     return code in (sqlite3.SQLITE_FULL, *_UNWRITABLE)
+
+
+def without_keys(problem: sqlite3.OperationalError, raw: sqlite3.Connection) -> str | None:
+    """The table that has no keys left to give, for which SQLite has the same code as for a full disk; None without."""
+    if problem.sqlite_errorcode != sqlite3.SQLITE_FULL:
+        return None
+    try:
+        row = raw.execute("SELECT name FROM sqlite_sequence WHERE seq = ?", [_GREATEST_KEY]).fetchone()
+    except sqlite3.Error:  # no table counts its keys, or the file cannot even be read
+        return None
+    return None if row is None else str(row[0])
 
 
 def is_schema_outdated(problem: BaseException) -> bool:
