@@ -112,6 +112,15 @@ class IndexFacts:
     is_constraint: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SearchIndexFacts:
+    """An index by which parts of words are found: in the lower-cased texts of these columns."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+
+
 class Catalog(ABC):
     """Reads the catalog of the schema(s) that a connection's tables live in. Views and partitions are not tables."""
 
@@ -131,7 +140,11 @@ class Catalog(ABC):
 
     @abstractmethod
     async def indexes(self, connection: Connection, table: str) -> list[IndexFacts]:
-        """The indexes of one table without that of its primary key."""
+        """The indexes of one table's columns without that of its primary key."""
+
+    async def search_indexes(self, connection: Connection) -> list[SearchIndexFacts]:
+        """All indexes that find parts of words; none where the database has no such indexes."""
+        return []
 
 
 def first_references(keys: Sequence[ForeignKeyFacts]) -> dict[tuple[str, str], tuple[str, str]]:

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, ExecutableDDLElement
 
 from tabulary.core import json
-from tabulary.database.catalog import IndexFacts
+from tabulary.database.catalog import ColumnFacts, IndexFacts
 from tabulary.database.connection import Connection
 from tabulary.database.naming import FOREIGN_KEY_LIMIT, constraint_name
 
@@ -59,6 +59,9 @@ TYPES = frozenset(
     }
 )
 """Platform types that have a column."""
+
+_UNINDEXED = ("json", "text", "tinytext", "mediumtext", "longtext", "blob", "bytea", "geometry", "point", "polygon")
+"""Types of columns with values that an index does not take, or not whole."""
 
 _TAB = "\ue009"
 _CURRENT = re.compile(r"(?:now\(\)|current_timestamp(?:\((\d*)\))?)", re.IGNORECASE)
@@ -111,6 +114,10 @@ class TableSpec:
     columns: Sequence[ColumnSpec]
     foreign_keys: Sequence[ForeignKeySpec] = ()
     uniques: Sequence[Sequence[str]] = ()
+
+
+class NoSearchIndex(Exception):
+    """A database has no index for searching in a table; the text says why."""
 
 
 class Verbatim(sa.types.UserDefinedType[Any]):
@@ -221,8 +228,31 @@ class DDL(ABC):
 
     async def create_index(self, connection: Connection, table: str, *columns: str, concurrently: bool = False) -> None:
         """Index columns under the name of §2.2. ``concurrently``: without locking out writers, where there is a way."""
+        await connection.execute(self.index_text(table, *columns, concurrently=concurrently))
+
+    def index_text(self, table: str, *columns: str, concurrently: bool = False) -> str:
+        """The statement of :meth:`create_index`."""
         name = constraint_name(table, "_".join(columns), "index", self.index_name_limit)
-        await self._make(connection, CreateIndex(sa.Index(name, *bare(table, *columns).c)))
+        return self._text(CreateIndex(sa.Index(name, *bare(table, *columns).c)))
+
+    def can_index(self, column: ColumnFacts) -> bool:
+        """Whether an ordinary index takes every value of a column, also those that are written later."""
+        return not column.data_type.lower().startswith(_UNINDEXED)
+
+    async def search_index_texts(
+        self, connection: Connection, table: str, key: str, columns: Sequence[str], concurrently: bool = False
+    ) -> list[str]:
+        """The statements that make an index by which parts of words are found in some columns.
+
+        Raises :class:`NoSearchIndex`, whose text says why there can be none.
+        """
+        raise NoSearchIndex("This database has no index that finds parts of words.")
+
+    async def drop_search_index(self, connection: Connection, table: str) -> None:
+        """Drop the indexes of :meth:`search_index_texts`, where there are any."""
+        for index in await self.dialect.catalog.search_indexes(connection):
+            if index.table == table:
+                await connection.execute(f"DROP INDEX {self.dialect.quote(index.name)}")
 
     async def drop_unique(self, connection: Connection, table: str, column: str) -> bool:
         """Drop what makes the column unique, whatever its name. False when there is nothing."""
@@ -278,7 +308,10 @@ class DDL(ABC):
         return self.literal_default(spec, text.replace("\t", _TAB))  # Alembic turns tabs into blanks
 
     async def _make(self, connection: Connection, element: ExecutableDDLElement) -> None:
-        await connection.execute(str(element.compile(dialect=self.dialect.sa_dialect)).replace(_TAB, "\t"))
+        await connection.execute(self._text(element))
+
+    def _text(self, element: ExecutableDDLElement) -> str:
+        return str(element.compile(dialect=self.dialect.sa_dialect)).replace(_TAB, "\t")
 
     async def _run(self, connection: Connection, build: Callable[[Operations], Any]) -> None:
         for statement in self.statements(build):

@@ -236,18 +236,36 @@ class ConditionCompiler:
     def search(self, node: Node, frame: Frame) -> _Flag:
         """Any searchable field meets the term (spec §3.4); a masked field only where it may be seen."""
         assert node.search is not None
-        found: list[_Flag] = []
+        texts: list[_Flag] = []
+        others: list[_Flag] = []
         for field, mask in node.searchable:
             column: _Element = frame.column(field.field)
-            if field.type in ("string", "text"):
+            is_text = field.type in ("string", "text")
+            if is_text:
                 bound = self.slots.bind(node.search.value, lambda term: f"%{str(term).lower()}%")
                 assert bound is not None
                 condition = self.expressions.like(sa.func.lower(column), bound)
             else:
                 bound = self.slots.bind(node.search.value, self.expressions.caster(_column(field)))
                 condition = column == bound
-            found.append(condition if mask is None else sa.and_(self.where(mask, frame), condition))
-        return sa.or_(sa.false(), *found)
+            visible = condition if mask is None else sa.and_(self.where(mask, frame), condition)
+            (texts if is_text else others).append(visible)
+        if (indexed := self._in_search_index(node, frame)) is not None:
+            texts = [sa.and_(indexed, sa.or_(*texts))]
+        return sa.or_(sa.false(), *texts, *others)
+
+    def _in_search_index(self, node: Node, frame: Frame) -> _Flag | None:
+        """Whether a row's texts may have the term, as an index knows; None where there is nothing to ask.
+
+        It leaves nothing out that a comparison would find, so that both together find what the comparisons alone do.
+        """
+        search = node.search
+        names = {field.field for field, _ in node.searchable if field.type in ("string", "text")}
+        if search is None or search.run < 3 or not names or not names <= set(node.collection.search_index):
+            return None
+        term = self.slots.bind(search.value, self.expressions.search_term)
+        keys = None if term is None else self.expressions.search_keys(node.collection.collection, term)
+        return None if keys is None else frame.key.in_(keys.correlate(None))
 
     # --- joins ------------------------------------------------------------------------------
     def _join(self, frame: Frame, steps: tuple[Step, ...]) -> sa.FromClause:

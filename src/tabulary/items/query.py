@@ -23,17 +23,22 @@ AGGREGATES = ("count", "countAll", "countDistinct", "sum", "sumDistinct", "avg",
 EXPORTS = ("csv", "csv_utf8", "json", "xml", "yaml")
 MAX_FIELDS = 5_000
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d*[1-9])?")
+_WILDCARD = re.compile(r"[%_]")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search term: the kinds of columns it can meet. ``digits``: before and after the point of a plain number."""
+    """A search term: the kinds of columns it can meet. ``digits``: before and after the point of a plain number.
+
+    ``run``: how many of its characters stand together without a wildcard of LIKE, of which three are enough to tell.
+    """
 
     value: Value
     digits: tuple[int, int] | None
     bits: int
     uuid: bool
+    run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,7 +343,8 @@ class _Reader:
             digits = (len(whole), len(part))
             size = int(float(term)) if part else int(term)
             bits = 32 if -(2**31) <= size < 2**31 else 64 if -(2**63) <= size < 2**63 else 128
-        return Search(Value(len(self.values) - 1), digits, bits, _UUID.fullmatch(term) is not None)
+        run = min(3, max(map(len, _WILDCARD.split(term.lower()))))
+        return Search(Value(len(self.values) - 1), digits, bits, _UUID.fullmatch(term) is not None, run)
 
     def aggregate(self, raw: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
         raw = self.object("aggregate", raw)

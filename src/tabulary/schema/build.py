@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from tabulary.database.catalog import ColumnFacts, ForeignKeyFacts, TableFacts
+from tabulary.database.catalog import ColumnFacts, ForeignKeyFacts, SearchIndexFacts, TableFacts
 from tabulary.schema.metadata import Metadata
 from tabulary.schema.overview import AUTO_INCREMENT, Collection, Field, Relation, Schema
 from tabulary.schema.system import Meta, SystemMetadata
@@ -28,13 +29,18 @@ def build_schema(
     system: SystemMetadata,
     excluded: Iterable[str] = (),
     version: int = 0,
+    search_indexes: Iterable[SearchIndexFacts] = (),
 ) -> Schema:
     """The schema that services work with. Tables that cannot be served are left out with a warning."""
+    searched = {index.table: index.columns for index in search_indexes}
     metas: dict[str, Meta] = {**{row["collection"]: row for row in metadata.collections}, **system.collections}
     field_rows = _field_rows(metadata, system)
     hidden = frozenset(excluded)
     collections = [
-        _collection(table, columns.get(table.name, ()), metas.get(table.name), field_rows.get(table.name, ()))
+        replace(
+            _collection(table, columns.get(table.name, ()), metas.get(table.name), field_rows.get(table.name, ())),
+            search_index=searched.get(table.name, ()),
+        )
         for table in tables
         if table.name not in hidden and _can_be_served(table)
     ]

@@ -158,5 +158,6 @@ async def read_data_model(
     foreign_keys = tuple(await catalog.foreign_keys(connection, settings))
     metadata = await read_metadata(connection, columns, system)
     excluded = frozenset((*(settings.get("DB_EXCLUDE_TABLES") or ()), TABLE))
-    schema = build_schema(tables, columns, foreign_keys, metadata, system, excluded, version)
+    searched = await catalog.search_indexes(connection)
+    schema = build_schema(tables, columns, foreign_keys, metadata, system, excluded, version, searched)
     return DataModel(tables, columns, foreign_keys, metadata, system, excluded, schema)

@@ -52,6 +52,8 @@ class Collection:
     note: str | None = None
     sort_field: str | None = None
     accountability: str | None = "all"
+    search_index: tuple[str, ...] = ()
+    """Columns whose texts the database has an index for, by which parts of words are found."""
 
     @property
     def primary_field(self) -> Field:

@@ -142,6 +142,17 @@ class Expressions(ABC):
     def like(self, column: sa.ColumnElement[Any], pattern: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
         return column.op("LIKE", is_comparison=True)(pattern)
 
+    def search_keys(self, table: str, term: sa.ColumnElement[Any]) -> sa.Select[Any] | None:
+        """Keys of all rows that a search in indexed columns may find, for terms with three characters in a row.
+
+        None where the database uses its index by itself. ``term`` is bound by :meth:`search_term`.
+        """
+        return None
+
+    def search_term(self, term: Any) -> Any:
+        """A search's term as :meth:`search_keys` takes it."""
+        return term
+
     def intersects(
         self, column: sa.ColumnElement[Any], wkt: sa.ColumnElement[Any], bbox: bool
     ) -> sa.ColumnElement[bool]:

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 import sqlalchemy as sa
 
 from tabulary.database.connection import Connection
-from tabulary.database.ddl import DDL, LENGTH, PRECISION, SCALE, ColumnSpec, ForeignKeySpec, Verbatim, geometry_kind
+from tabulary.database.ddl import (
+    DDL,
+    LENGTH,
+    PRECISION,
+    SCALE,
+    ColumnSpec,
+    ForeignKeySpec,
+    NoSearchIndex,
+    Verbatim,
+    geometry_kind,
+)
 
 _TYPES = {
     "text": "text",
@@ -112,6 +123,13 @@ class MySQLDDL(DDL):
                     ),
                 )
         await super().add_foreign_key(connection, key)
+
+    async def search_index_texts(
+        self, connection: Connection, table: str, key: str, columns: Sequence[str], concurrently: bool = False
+    ) -> list[str]:
+        raise NoSearchIndex(
+            "FULLTEXT indexes find words and their beginnings; a search finds parts of words, which no index here does."
+        )
 
     async def drop_column(self, connection: Connection, table: str, column: str) -> None:
         """The foreign key goes first: a column cannot be dropped under it."""

@@ -6,7 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tabulary.database.catalog import Catalog, ColumnFacts, ForeignKeyFacts, IndexFacts, TableFacts, without_quotes
+from tabulary.database.catalog import (
+    Catalog,
+    ColumnFacts,
+    ForeignKeyFacts,
+    IndexFacts,
+    SearchIndexFacts,
+    TableFacts,
+    without_quotes,
+)
 from tabulary.database.connection import Connection
 
 _TABLES = """
@@ -86,7 +94,22 @@ WHERE c.relname = $1 AND n.nspname = ANY (current_schemas(false)) AND NOT x.indi
 ORDER BY i.relname
 """
 
+_SEARCH_INDEXES = """
+SELECT i.relname, c.relname, ARRAY(
+    SELECT pg_get_indexdef(x.indexrelid, p, true) FROM generate_series(1, x.indnkeyatts::int) AS p ORDER BY p)
+FROM pg_index x
+JOIN pg_class i ON i.oid = x.indexrelid
+JOIN pg_class c ON c.oid = x.indrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY (current_schemas(false)) AND x.indpred IS NULL AND x.indisvalid AND x.indexprs IS NOT NULL
+    AND (SELECT count(*) FROM unnest(x.indclass::oid[]) AS u(o) JOIN pg_opclass p ON p.oid = u.o
+        WHERE p.opcname IN ('gin_trgm_ops', 'gist_trgm_ops')) = x.indnkeyatts
+ORDER BY c.relname, i.relname
+"""
+
 _RULES = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+_LOWERED = re.compile(r'lower\(\(*(?:"((?:[^"]|"")+)"|(\w+))(?:\)?::text)?\)+(?: gi\w+_trgm_ops)?')
+"""``lower(title)``, ``lower((title)::text)`` or with quotes, as the catalog writes it."""
 _LITERAL = re.compile(r"'(?:[^']|'')*'")
 
 
@@ -119,6 +142,19 @@ class PostgreSQLCatalog(Catalog):
             IndexFacts(name, tuple(columns), unique, constraint)
             for name, unique, constraint, columns in await connection.fetch_rows(_INDEXES, [table])
         ]
+
+    async def search_indexes(self, connection: Connection) -> list[SearchIndexFacts]:
+        found = []
+        for name, table, expressions in await connection.fetch_rows(_SEARCH_INDEXES):
+            columns = [_lowered(expression) for expression in expressions]
+            found.append(SearchIndexFacts(name, table, tuple(column for column in columns if column)))
+        return found
+
+
+def _lowered(expression: str) -> str | None:
+    """The column whose lower-cased text an index holds; None for any other expression."""
+    found = _LOWERED.fullmatch(expression)
+    return None if found is None else found[1].replace('""', '"') if found[1] else found[2]
 
 
 def default_text(expression: str | None) -> str | None:

@@ -8,9 +8,20 @@ from typing import ClassVar
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex
 
+from tabulary.database.catalog import ColumnFacts
 from tabulary.database.connection import Connection
-from tabulary.database.ddl import DDL, LENGTH, PRECISION, SCALE, ColumnSpec, Verbatim, bare, geometry_kind
-from tabulary.database.naming import constraint_name
+from tabulary.database.ddl import (
+    DDL,
+    LENGTH,
+    PRECISION,
+    SCALE,
+    ColumnSpec,
+    NoSearchIndex,
+    Verbatim,
+    bare,
+    geometry_kind,
+)
+from tabulary.database.naming import constraint_name, rolling_hash
 
 _TYPES = {
     "text": "text",
@@ -27,6 +38,13 @@ _TYPES = {
     "uuid": "uuid",
     "binary": "bytea",
 }
+
+_LONGEST_INDEXED = 600
+"""Characters, of at most four bytes."""
+_TRIGRAMS_PLACE = """
+SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'
+"""
+_TRIGRAMS_AVAILABLE = "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'"
 
 
 class PostgreSQLDDL(DDL):
@@ -74,14 +92,33 @@ class PostgreSQLDDL(DDL):
             await super().create_unique(connection, table, *columns)
             return
         name = constraint_name(table, "_".join(columns), "unique", self.index_name_limit)
-        await self._index(connection, name, table, columns, unique=True, concurrently=True)
-
-    async def create_index(self, connection: Connection, table: str, *columns: str, concurrently: bool = False) -> None:
-        name = constraint_name(table, "_".join(columns), "index", self.index_name_limit)
-        await self._index(connection, name, table, columns, unique=False, concurrently=concurrently)
-
-    async def _index(
-        self, connection: Connection, name: str, table: str, columns: Sequence[str], *, unique: bool, concurrently: bool
-    ) -> None:
-        index = sa.Index(name, *bare(table, *columns).c, unique=unique, postgresql_concurrently=concurrently)
+        index = sa.Index(name, *bare(table, *columns).c, unique=True, postgresql_concurrently=True)
         await self._make(connection, CreateIndex(index))
+
+    def index_text(self, table: str, *columns: str, concurrently: bool = False) -> str:
+        name = constraint_name(table, "_".join(columns), "index", self.index_name_limit)
+        index = sa.Index(name, *bare(table, *columns).c, postgresql_concurrently=concurrently)
+        return self._text(CreateIndex(index))
+
+    def can_index(self, column: ColumnFacts) -> bool:
+        """A value has to fit a third of a page (2,704 bytes): writing a longer one would fail because of the index."""
+        if column.data_type == "character varying":
+            return column.max_length is not None and column.max_length <= _LONGEST_INDEXED
+        return super().can_index(column)
+
+    async def search_index_texts(
+        self, connection: Connection, table: str, key: str, columns: Sequence[str], concurrently: bool = False
+    ) -> list[str]:
+        """A GIN index of trigrams over ``lower(column)``: what a search compares, so that the planner does the rest."""
+        schema = await connection.fetch_value(_TRIGRAMS_PLACE)
+        texts = []
+        if schema is None:
+            if not await connection.fetch_value(_TRIGRAMS_AVAILABLE):
+                raise NoSearchIndex("The server lacks the extension pg_trgm (package postgresql-contrib).")
+            texts = ["CREATE EXTENSION IF NOT EXISTS pg_trgm"]
+        quote = self.dialect.quote
+        operators = f"{quote(schema)}.gin_trgm_ops" if schema else "gin_trgm_ops"
+        name = constraint_name(table, f"search_{rolling_hash('/'.join(columns))}", "index", self.index_name_limit)
+        indexed = ", ".join(f"lower({quote(column)}) {operators}" for column in columns)
+        how = "INDEX CONCURRENTLY" if concurrently else "INDEX"
+        return [*texts, f"CREATE {how} {quote(name)} ON {quote(table)} USING gin ({indexed})"]

@@ -12,11 +12,13 @@ from tabulary.database.catalog import (
     ColumnFacts,
     ForeignKeyFacts,
     IndexFacts,
+    SearchIndexFacts,
     TableFacts,
     first_references,
     without_quotes,
 )
 from tabulary.database.connection import Connection
+from tabulary.database.dialects.sqlite.search import COMPLETE, FOUND, PREFIX
 
 _KEYS = (
     "name",
@@ -46,31 +48,34 @@ _FOREIGN_KEY_KEYS = (
     "constraint_name",
 )
 
-_TABLES = """
+_OF_USERS = f"m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND substr(m.name, 1, {len(PREFIX)}) <> '{PREFIX}'"
+"""Tables of the user: neither SQLite's own nor the indexes for searching."""
+
+_TABLES = f"""
 SELECT m.name, m.sql, (SELECT json_group_array(c.name) FROM (
     SELECT name FROM pragma_table_info(m.name) WHERE pk > 0 ORDER BY pk) AS c)
-FROM sqlite_master m WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name
-"""
+FROM sqlite_master m WHERE m.type = 'table' AND {_OF_USERS} ORDER BY m.name
+"""  # noqa: S608 (a constant)
 
-_COLUMNS = """
+_COLUMNS = f"""
 SELECT c.name, m.name, c.type, c.dflt_value, c.hidden, c."notnull", c.pk, m.sql LIKE '%AUTOINCREMENT%'
 FROM sqlite_master m JOIN pragma_table_xinfo(m.name) c
-WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name, c.cid
-"""
+WHERE m.type = 'table' AND {_OF_USERS} ORDER BY m.name, c.cid
+"""  # noqa: S608 (a constant)
 
-_INDEXES = """
+_INDEXES = f"""
 SELECT m.name, i.name, i."unique", i.origin, (SELECT json_group_array(c.name) FROM (
     SELECT name FROM pragma_index_info(i.name) ORDER BY seqno) AS c), i.partial
 FROM sqlite_master m JOIN pragma_index_list(m.name) i
-WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name, i.name
-"""
+WHERE m.type = 'table' AND {_OF_USERS} ORDER BY m.name, i.name
+"""  # noqa: S608 (a constant)
 
-_FOREIGN_KEYS = """
+_FOREIGN_KEYS = f"""
 SELECT m.name, f."from", f."table", f."to", f.on_update, f.on_delete, f.id,
     (SELECT name FROM pragma_table_info(f."table") WHERE pk = 1)
 FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
-WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name, f.id DESC, f.seq
-"""
+WHERE m.type = 'table' AND {_OF_USERS} ORDER BY m.name, f.id DESC, f.seq
+"""  # noqa: S608 (a constant)
 
 _TYPE = re.compile(r"[a-z ]*")
 _LENGTH = re.compile(r"\(\s*(\d+)")
@@ -112,7 +117,15 @@ class SQLiteCatalog(Catalog):
         return [
             IndexFacts(name, _names(columns), bool(unique), origin == "u")
             for owner, name, unique, origin, columns, partial in await connection.fetch_rows(_INDEXES)
-            if owner == table and origin != "pk" and not partial
+            if owner == table and origin != "pk" and not partial and None not in json.decode(columns)
+        ]
+
+    async def search_indexes(self, connection: Connection) -> list[SearchIndexFacts]:
+        """Only whole ones: without one of its triggers an index misses changes."""
+        return [
+            SearchIndexFacts(name, table, _names(columns))
+            for table, name, columns, triggers in await connection.fetch_rows(FOUND)
+            if triggers == COMPLETE
         ]
 
 

@@ -9,19 +9,21 @@ from typing import ClassVar
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
-from tabulary.database.catalog import IndexFacts
+from tabulary.database.catalog import ColumnFacts, IndexFacts
 from tabulary.database.connection import Connection
 from tabulary.database.ddl import (
     DDL,
     LENGTH,
     ColumnSpec,
     ForeignKeySpec,
+    NoSearchIndex,
     TableSpec,
     Verbatim,
     bare,
     foreign_key,
     geometry_kind,
 )  # fmt: skip
+from tabulary.database.dialects.sqlite import search
 from tabulary.database.dialects.sqlite.rebuild import rebuild
 from tabulary.database.dialects.sqlite.table_text import TableText
 from tabulary.database.naming import constraint_name
@@ -89,8 +91,21 @@ class SQLiteDDL(DDL):
             await self._change(connection, table, lambda text: text.add_column(spec.name, self._definition(spec)))
         await self._create_indexes(connection, TableSpec(table, [spec]))
 
+    async def drop_table(self, connection: Connection, name: str) -> None:
+        """With its search index, whose triggers go by themselves."""
+        await super().drop_table(connection, name)
+        await self.drop_search_index(connection, name)
+
     async def drop_column(self, connection: Connection, table: str, column: str) -> None:
+        """The search index of the table is made again without the column: its triggers name it."""
+        searched = await self._searched(connection, table)
+        await self.drop_search_index(connection, table)
         await self._change(connection, table, lambda text: text.drop_column(column), without=column)
+        kept = [name for name in searched if name != column]
+        if kept and await search.key_is_rowid(connection, table):
+            key = await connection.fetch_value("SELECT name FROM pragma_table_info(?) WHERE pk > 0", [table])
+            for statement in await self.search_index_texts(connection, table, key, kept):
+                await connection.execute(statement)
 
     async def alter_column(self, connection: Connection, table: str, spec: ColumnSpec) -> None:
         # the key and AUTOINCREMENT of the column stay clauses of its old definition
@@ -98,6 +113,33 @@ class SQLiteDDL(DDL):
         await self._change(connection, table, lambda text: text.alter_column(spec.name, definition))
 
     # --- indexes and foreign keys ------------------------------------------------------------
+    def can_index(self, column: ColumnFacts) -> bool:
+        return not column.data_type.startswith(("json", "blob"))
+
+    async def search_index_texts(
+        self, connection: Connection, table: str, key: str, columns: Sequence[str], concurrently: bool = False
+    ) -> list[str]:
+        """An index of trigrams, made anew where there is one already; it needs keys that are rowids."""
+        if not await search.key_is_rowid(connection, table):
+            raise NoSearchIndex(f'The key "{key}" of "{table}" is no INTEGER PRIMARY KEY, which the index needs.')
+        quote = self.dialect.quote
+        old = search.removal(quote, table) if await self._has_search_index(connection, table) else []
+        return [*old, *search.creation(quote, table, key, columns)]
+
+    async def drop_search_index(self, connection: Connection, table: str) -> None:
+        if await self._has_search_index(connection, table):
+            for statement in search.removal(self.dialect.quote, table):
+                await connection.execute(statement)
+
+    @staticmethod
+    async def _has_search_index(connection: Connection, table: str) -> bool:
+        sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        return bool(await connection.fetch_value(sql, [search.index_name(table)]))
+
+    async def _searched(self, connection: Connection, table: str) -> tuple[str, ...]:
+        found = await self.dialect.catalog.search_indexes(connection)
+        return next((index.columns for index in found if index.table == table), ())
+
     async def create_unique(
         self, connection: Connection, table: str, *columns: str, concurrently: bool = False
     ) -> None:
@@ -136,3 +178,5 @@ class SQLiteDDL(DDL):
         self, connection: Connection, table: str, change: Callable[[TableText], TableText], without: str | None = None
     ) -> None:
         await rebuild(connection, self.dialect.quote, table, change, without)
+        if not await search.key_is_rowid(connection, table):
+            await self.drop_search_index(connection, table)  # its rows have other numbers now

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tabulary.database.connection import Connection
 from tabulary.database.dialects.sqlite.driver import SQLiteConnection
+from tabulary.database.dialects.sqlite.search import PREFIX
 from tabulary.database.dump import CHUNK, Dump, DumpError, Saved, Sink, Source, check_rows, work
 
 MEMBER = "database.sqlite"
@@ -67,6 +68,8 @@ def _counts(path: Path) -> dict[str, int]:
                 name
                 for (name,) in copy.execute(
                     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+                    " AND substr(name, 1, ?) <> ?",
+                    (len(PREFIX), PREFIX),  # what search indexes consist of has no rows
                 )
             ]
             return {name: copy.execute(f"SELECT count(*) FROM {_quoted(name)}").fetchone()[0] for name in names}  # noqa: S608

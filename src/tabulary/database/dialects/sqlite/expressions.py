@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from tabulary.database.dialects.base import Caster, Column, Expressions, Output, Pairs
 from tabulary.database.dialects.casts import js_number, plain_number
 from tabulary.database.dialects.dates import epoch_milliseconds
+from tabulary.database.dialects.sqlite import search
 
 _Element = sa.ColumnElement[Any]
 _MAX_MEMBERS = 60
@@ -139,6 +140,14 @@ class SQLiteExpressions(Expressions):
     def as_json(self, value: Output) -> _Element:
         return value.expression if value.is_json else sa.func.json_quote(value.expression)
 
+    def search_keys(self, table: str, term: _Element) -> sa.Select[Any]:
+        index = sa.table(search.index_name(table), sa.column("rowid"))
+        itself: _Element = sa.literal_column(_quoted(index.name))
+        return sa.select(index.c.rowid).where(itself.op("MATCH", is_comparison=True)(term))
+
+    def search_term(self, term: Any) -> str:
+        return search.match(term)
+
 
 def _object(pairs: Pairs) -> _Element:
     parts: list[_Element] = []
@@ -188,6 +197,10 @@ def _buffer(column: _Element) -> _Element:
         sa.literal_column("'type'"), sa.literal_column("'Buffer'"), sa.literal_column("'data'"), sa.func.json(data)
     )
     return sa.case((column.is_not(None), whole))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _plain(value: Any) -> Any:
