@@ -1,6 +1,6 @@
-"""PostgreSQL and Redis of one's own, for scripts that stop and restart them: nobody else's are ever touched.
+"""PostgreSQL, Redis and servers of one's own, for scripts that stop and restart them: nobody else's are ever touched.
 
-Both are plain child processes in a temporary folder. PostgreSQL keeps what it acknowledges (``fsync`` is on, as it is
+All are plain child processes in a temporary folder. PostgreSQL keeps what it acknowledges (``fsync`` is on, as it is
 by default), else a crash would prove nothing.
 """
 
@@ -11,8 +11,12 @@ import os
 import shutil
 import signal
 import socket
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
+
+import httpx2
 
 PATIENCE = 60.0
 """Seconds within which a service has to come up; recovery after a crash included."""
@@ -39,16 +43,24 @@ class Service(ABC):
 
     async def start(self) -> None:
         """Start and wait until it answers. Raises ``TimeoutError``."""
-        with (self.folder / "log").open("a") as log:
+        with (self.folder / f"log{self.port}").open("a") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command(), cwd=self.folder, stdout=log, stderr=log, **_account()
+                *self._command(), cwd=self.folder, stdout=log, stderr=log, **self._options()
             )
+        await self.recover()
+
+    async def recover(self) -> None:
+        """Wait until it answers. Raises ``TimeoutError``."""
         async with asyncio.timeout(PATIENCE):
             while not await self._answers():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
-    async def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """Stop and wait until it has: ``SIGINT`` shuts PostgreSQL down at once, with ``SIGQUIT`` it crashes."""
+    def _options(self) -> dict[str, Any]:
+        """How the process is started: services refuse to run as root, or ought to."""
+        return _account()
+
+    async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop and wait until it has: ``SIGINT`` makes PostgreSQL cut off its clients, with ``SIGQUIT`` it crashes."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(how)
             await self._process.wait()
@@ -111,6 +123,33 @@ class Redis(Service):
         return True
 
 
+class Server(Service):
+    """A ``tabulary start`` with these settings; nothing else of the environment is passed on."""
+
+    def __init__(self, folder: Path, settings: dict[str, str], port: int = 0) -> None:
+        super().__init__(folder, port)
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "PYTHONPATH")}
+        own = {"CONFIG_PATH": "/nonexistent", "SECRET": "c" * 32, "ADMIN_EMAIL": "admin@example.com"}
+        self._environment = kept | own | {"ADMIN_PASSWORD": "benchmark-password"} | settings
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(self.port)]
+
+    def _options(self) -> dict[str, Any]:
+        return {"env": self._environment}
+
+    async def _answers(self) -> bool:
+        try:
+            async with httpx2.AsyncClient(timeout=5) as client:
+                return (await client.get(f"{self.url}/server/health")).status_code == 200
+        except httpx2.TransportError:
+            return False
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -128,7 +167,7 @@ def hand_over(folder: Path) -> None:
         folder.parent.chmod(0o711)
 
 
-def _account() -> dict[str, str]:
+def _account() -> dict[str, Any]:
     return {"user": "postgres"} if os.geteuid() == 0 else {}
 
 

@@ -2,26 +2,34 @@
 """Does a change count with the next request on every process? Changes against concurrent reads, through HTTP.
 
     python benchmarks/coherence.py http://127.0.0.1:8055 http://127.0.0.1:8056 --token ADMIN_TOKEN --changes 10000
+    python benchmarks/coherence.py --own postgresql --redis --only permissions
 
-The servers are different processes on one database. For each scenario a writer grants and takes something again and
-again, each time through the next server, while readers ask all servers for it. A read that begins after a revocation
-was acknowledged, and ends before the next grant is asked for, must not see it; in the same way a read within a time
-when it was granted has to see it, so that a server which refuses everything fails as well. Prints one line a scenario
-and ends with status 1 when any read was wrong.
+The servers are different processes on one database: those given, or, with ``--own``, two that are started for the
+purpose on a fresh SQLite file or a PostgreSQL of our own, on request with a Redis of our own. For each scenario a
+writer grants and takes something again and again, each time through the next server, while readers ask all servers for
+it. A read that begins after a revocation was acknowledged, and ends before the next grant is asked for, must not see
+it; in the same way a read within a time when it was granted has to see it, so that a server which refuses everything
+fails as well. Prints one line a scenario and ends with status 1 when any read was wrong.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import itertools
+import signal
 import sys
+import tempfile
+import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
+from clusters import PostgreSQL, Redis, Server, Service
 
 SECRET = "not for everybody"
 COLLECTION = "coherence"
@@ -36,12 +44,13 @@ class Outcome:
     changes: int = 0
     denied: int = 0
     granted: int = 0
+    seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         verdict = "ok" if not self.wrong else f"{len(self.wrong)} WRONG, first: {self.wrong[0]}"
         reads = f"{self.denied:7} reads refused {self.granted:7} allowed"
-        return f"{self.name:12} {self.changes:6} changes {reads}   {verdict}"
+        return f"{self.name:12} {self.changes:6} changes {reads} in {self.seconds:5.0f} s   {verdict}"
 
 
 @dataclass
@@ -208,7 +217,7 @@ async def prepare(world: World) -> None:
 
 async def run(scenario: Scenario, world: World, changes: int, readers: int = 6) -> Outcome:
     """Change back and forth while ``readers`` ask. Raises ``RuntimeError`` when a change fails."""
-    outcome = Outcome(scenario.name)
+    outcome, start = Outcome(scenario.name), time.monotonic()
     epoch, granted = 0, None
     done = False
 
@@ -248,6 +257,7 @@ async def run(scenario: Scenario, world: World, changes: int, readers: int = 6) 
     finally:
         done = True
         await asyncio.gather(*tasks)
+    outcome.seconds = time.monotonic() - start
     return outcome
 
 
@@ -279,16 +289,50 @@ async def check(
     return outcomes
 
 
+@contextlib.asynccontextmanager
+async def own_servers(kind: str, with_redis: bool, token: str) -> AsyncIterator[list[str]]:
+    """The URLs of two fresh servers on a fresh database (``postgresql`` or ``sqlite``)."""
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+
+        async def started(service: Service, ending: signal.Signals) -> str:
+            stack.push_async_callback(service.stop, ending)
+            await service.start()
+            return service.url
+
+        settings = {"ADMIN_TOKEN": token, "LOGIN_STALL_TIME": "0", "DATABASE_URL": f"sqlite:///{folder}/data.db"}
+        if kind == "postgresql":
+            settings["DATABASE_URL"] = await started(PostgreSQL(folder / "postgresql"), signal.SIGINT)
+        if with_redis:
+            settings["REDIS"] = await started(Redis(folder / "redis"), signal.SIGTERM)
+        yield [await started(Server(folder, settings), signal.SIGTERM) for _ in range(2)]
+
+
+async def run_all(args: argparse.Namespace) -> list[Outcome]:
+    share = sum(1 / s.cost for s in SCENARIOS if not args.only or s.name in args.only)
+    changes = int(args.changes / share) + 1
+    if not args.own:
+        return await check(args.server, args.token, changes, args.only)
+    token = args.token or uuid.uuid4().hex
+    async with own_servers(args.own, args.redis, token) as urls:
+        return await check(urls, token, changes, args.only)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("server", nargs="+", help="URLs of processes on one database")
-    parser.add_argument("--token", required=True, help="static token of an administrator")
+    parser.add_argument("server", nargs="*", help="URLs of processes on one database")
+    parser.add_argument("--own", choices=("postgresql", "sqlite"), help="start two servers on a fresh database")
+    parser.add_argument("--redis", action="store_true", help="beside --own: with a Redis")
+    parser.add_argument("--token", help="static token of an administrator of the servers given")
     parser.add_argument("--changes", type=int, default=10_000, help="changes in all")
     parser.add_argument("--only", action="append", default=[], choices=[s.name for s in SCENARIOS])
     args = parser.parse_args()
-    share = sum(1 / s.cost for s in SCENARIOS if not args.only or s.name in args.only)
-    outcomes = asyncio.run(check(args.server, args.token, int(args.changes / share) + 1, args.only))
-    print(f"{sum(o.changes for o in outcomes)} changes, {sum(o.granted + o.denied for o in outcomes)} reads judged")
+    if bool(args.own) == bool(args.server) or (args.server and not args.token):
+        parser.error("give the URLs of servers and --token, or --own")
+    began = time.monotonic()
+    outcomes = asyncio.run(run_all(args))
+    reads = sum(o.granted + o.denied for o in outcomes)
+    print(f"{sum(o.changes for o in outcomes)} changes, {reads} reads judged in {time.monotonic() - began:.0f} s")
     sys.exit(any(o.wrong for o in outcomes))
 
 
