@@ -10,6 +10,7 @@ from typing import Any
 
 from tabulary.access.accountability import Accountability
 from tabulary.items.options import Key, MutationOptions, QueryOptions
+from tabulary.items.paging import Page
 from tabulary.items.query import Query
 from tabulary.services.items import ItemsService
 from tabulary.services.subscriptions import Subscriptions
@@ -57,6 +58,34 @@ class Items:
     ) -> list[Item]:
         """The items with these keys in the query's order; missing ones are left out."""
         return await (await self.service()).read_many(keys, query, options)
+
+    async def read_page(self, query: AnyQuery = None, options: QueryOptions | None = None) -> Page:
+        """The page at the query's ``cursor``, ``limit`` items long, with the cursors of the pages beside it."""
+        return await (await self.service()).read_page(query, options)
+
+    async def pages(self, query: AnyQuery = None, options: QueryOptions | None = None) -> AsyncIterator[list[Item]]:
+        """All items that match, ``limit`` at a time; the last page costs what the first did::
+
+            async for page in books.pages({"sort": ["-published"], "limit": 500}):
+                ...
+
+        What others write meanwhile is seen where it is still ahead; items that nobody changes come exactly once.
+        """
+        service = await self.service()
+        parsed = query if isinstance(query, Query) else Query.parse(query or {}, service.platform.settings)
+        while True:
+            page = await (await self.service()).read_page(parsed, options)
+            if page.items:
+                yield page.items
+            if page.next is None:
+                return
+            parsed = parsed.at(page.next)
+
+    async def iterate(self, query: AnyQuery = None, options: QueryOptions | None = None) -> AsyncIterator[Item]:
+        """All items that match, one by one; they are read in :meth:`pages`."""
+        async for page in self.pages(query, options):
+            for item in page:
+                yield item
 
     async def read_singleton(self, query: AnyQuery = None, options: QueryOptions | None = None) -> Item:
         """The one item of a singleton, or the defaults of its fields."""

@@ -92,7 +92,8 @@ _COUNT_CAP = 10_000
 class Query:
     """A parsed query. ``root`` is the shape (its offset is 0 or 1: whether there is one), ``values`` its literals.
 
-    ``count_cap``: the number at which counts of ``meta`` end.
+    ``count_cap``: the number at which counts of ``meta`` end. ``cursor``: where to read on (empty: at the offset), for
+    reads that say where the next page begins; None for those that do not.
     """
 
     root: Level = field(default_factory=Level)
@@ -100,6 +101,7 @@ class Query:
     offset: int = 0
     meta: tuple[str, ...] = ()
     count_cap: int | None = None
+    cursor: str | None = None
     export: str | None = None
     version: str | None = None
     version_raw: bool = False
@@ -157,6 +159,10 @@ class Query:
         """This query for a version of its item, or (None) for the item itself."""
         return replace(self, version=version, version_raw=False)
 
+    def at(self, cursor: str | None) -> Query:
+        """This query for the page at a cursor."""
+        return replace(self, cursor=cursor, offset=0, root=replace(self.root, offset=0))
+
     def with_limit(self, limit: int | None) -> Query:
         return replace(self, root=replace(self.root, limit=limit))
 
@@ -203,6 +209,7 @@ class _Reader:
             offset=level.offset,
             meta=self.meta(raw.get("meta")),
             count_cap=self.count_cap(raw.get("count")),
+            cursor=self.cursor(raw, level),
             export=export,
             version=version if isinstance(version, str) else None,
             version_raw="versionRaw" in raw and raw["versionRaw"] in ("", "true", True),
@@ -312,23 +319,33 @@ class _Reader:
     def meta(self, raw: Any) -> tuple[str, ...]:
         if raw is None or raw == "":
             return ()
-        found = (
-            [part.strip() for part in raw.split(",")]
-            if isinstance(raw, str)
-            else raw
-            if isinstance(raw, list)
-            else [raw]
-        )
+        found = split_names(raw)
         if "*" in found:
             return ("total_count", "filter_count")
         for name in found:
-            if name not in ("total_count", "filter_count"):
-                self.fail('"meta" has to be total_count, filter_count or *')
+            if name not in ("total_count", "filter_count", "cursor"):
+                self.fail('"meta" has to be total_count, filter_count, cursor or *')
         return tuple(dict.fromkeys(name for name in found if name in ("total_count", "filter_count")))
 
     def count_cap(self, raw: Any) -> int | None:
         """Where counting ends: nowhere, unless the client says ``capped``; other values mean nothing, as before."""
         return self.cap if raw == "capped" else None
+
+    def cursor(self, raw: Mapping[str, Any], level: Level) -> str | None:
+        """Where to read on; an empty text is the beginning, as is ``meta=cursor`` without a cursor."""
+        cursor, meta = raw.get("cursor"), raw.get("meta")
+        if cursor is None and not (isinstance(meta, str | list) and "cursor" in split_names(meta)):
+            return None
+        if cursor is not None and not isinstance(cursor, str):
+            self.fail('"cursor" has to be a text')
+            return None
+        if level.aggregate or level.group:
+            self.fail('Aggregates have no pages: leave "cursor" out')
+        if raw.get("export") is not None:
+            self.fail('An export is the whole list: leave "cursor" out')
+        if cursor and level.offset:
+            self.fail('"cursor" says where the page begins: leave "page" and "offset" out')
+        return cursor or ""
 
     def search(self, raw: Any) -> Search | None:
         if not isinstance(raw, str) or not raw:
@@ -413,6 +430,13 @@ class _Reader:
         for name in (*fields, *sort, *group):
             if depth + path_depth(name) > self.depth_max:
                 self.fail(f'"{name[:80]}" goes deeper than {self.depth_max} relations')
+
+
+def split_names(raw: Any) -> list[Any]:
+    """The entries of a comma list, of a list, or the one thing that there is."""
+    if isinstance(raw, str):
+        return [part.strip() for part in raw.split(",")]
+    return raw if isinstance(raw, list) else [raw]
 
 
 def split_fields(text: str) -> list[str]:

@@ -42,8 +42,8 @@ KEYS_A_STATEMENT = 1_000
 """Keys that one statement names; more are looked up in turns."""
 _PAUSE = 1 / 8
 """How long those who share a long read wait for company, as a part of its length."""
-_KEY = "$key"
-_ONLY_KEYS = f'[{{"{_KEY}":'
+KEY = "$key"
+_ONLY_KEYS = f'[{{"{KEY}":'
 """How an answer begins whose items are nothing but their keys."""
 
 
@@ -90,16 +90,16 @@ class Reader:
         """
 
         def compile_(compiler: Compiler, planner: Planner) -> Statement:
-            return compiler.read(_with_key(planner.root(collection, query.root)))
+            return compiler.read(with_key(planner.root(collection, query.root)))
 
         text: str
         asked = "read", schema, collection, query, accountability, connection, compile_
         witness = WITNESS.get() if connection is None else None
         if witness is None or witness.seen is not None:
-            text = await self._run(*asked, self._fetch_json)
+            text = await self.run(*asked, self.fetch_json)
         else:
-            text, witness.seen = await self._run(*asked, self._fetch_witnessed)
-        return encode([item[_KEY] for item in decode(text)]).decode() if text.startswith(_ONLY_KEYS) else text
+            text, witness.seen = await self.run(*asked, self._fetch_witnessed)
+        return encode([item[KEY] for item in decode(text)]).decode() if text.startswith(_ONLY_KEYS) else text
 
     async def read(
         self,
@@ -137,7 +137,7 @@ class Reader:
 
         kind = "count" if asked.count_cap is None else f"count:{asked.count_cap}"
         return int(
-            await self._run(kind, schema, collection, counted, accountability, connection, compile_, _fetch_value)
+            await self.run(kind, schema, collection, counted, accountability, connection, compile_, _fetch_value)
         )
 
     async def keys(
@@ -149,7 +149,7 @@ class Reader:
             base = schema.collections[collection]
             return compiler.keys(planner.root(collection, replace(query.root, fields=(base.primary,))))
 
-        rows = await self._run("keys", schema, collection, query, None, connection, compile_, _fetch_rows)
+        rows = await self.run("keys", schema, collection, query, None, connection, compile_, _fetch_rows)
         return [row[0] for row in rows]
 
     async def snapshot(
@@ -245,7 +245,7 @@ class Reader:
             masks = [m for m in (guards.mask(collection, f) for f in fields) if m is not None]
             return compiler.flags(Node(base, filter=condition, rows=guards.rows(collection)), masks)
 
-        rows = await self._run(
+        rows = await self.run(
             f"{action}:{','.join(fields)}",
             schema,
             collection,
@@ -260,7 +260,7 @@ class Reader:
         return len(rows) == len(keys) and all(all(flag for flag in row[1:]) for row in rows)
 
     # --- plans ------------------------------------------------------------------------------
-    async def _run(
+    async def run(
         self,
         kind: str,
         schema: Schema,
@@ -327,7 +327,7 @@ class Reader:
         async with self.database.connection() as connection:
             return await fetch(connection, sql, values)
 
-    async def _fetch_json(self, connection: Connection, sql: str, values: list[Any]) -> str:
+    async def fetch_json(self, connection: Connection, sql: str, values: list[Any]) -> str:
         if self.database.dialect.expressions.single_value:
             text: str = await connection.fetch_value(sql, values)
             return text
@@ -386,11 +386,11 @@ async def _fetch_rows(connection: Connection, sql: str, values: list[Any]) -> An
     return await connection.fetch_rows(sql, values)
 
 
-def _with_key(node: Node) -> Node:
+def with_key(node: Node) -> Node:
     """A plan of which nothing may be shown shows bare keys, as in the reference (spec users §4.3)."""
     if node.outputs or node.grouping is not None:
         return node
-    return replace(node, outputs=(Output(_KEY, Plain(node.collection.primary_field)),))
+    return replace(node, outputs=(Output(KEY, Plain(node.collection.primary_field)),))
 
 
 def _default_limit(settings: Settings) -> int:

@@ -15,8 +15,10 @@ import sqlalchemy as sa
 from tabulary.database.connection import Statement
 from tabulary.database.dialects.base import Column, Dialect
 from tabulary.database.dialects.base import Output as SQLOutput
-from tabulary.items.conditions import Condition
+from tabulary.items.conditions import Condition, Target
 from tabulary.items.conditions_sql import ConditionCompiler, Frame
+from tabulary.items.filter import Value
+from tabulary.items.keyset import Term, behind, other_part
 from tabulary.items.plan import (
     Aggregate,
     Count,
@@ -46,6 +48,10 @@ _FUNCTIONS: dict[str, Callable[..., sa.ColumnElement[Any]]] = {
 }
 
 
+PLACE = "$place"
+"""The members that say where an item stands, without their numbers."""
+
+
 def _literal(limit: int | None) -> sa.ColumnElement[Any] | None:
     """A limit as part of the text: the database's planner has to see it."""
     return None if limit is None else sa.literal_column(str(limit), sa.Integer())
@@ -53,6 +59,17 @@ def _literal(limit: int | None) -> sa.ColumnElement[Any] | None:
 
 def column_of(field: Field) -> Column:
     return Column(field.field, field.type, field.db_type, field.special, field.precision, field.scale)
+
+
+def _sorted_as(target: Target) -> Column:
+    """What kind of value an item is sorted by."""
+    return Column("", "integer") if target.function or target.counted else column_of(target.field)
+
+
+def _may_be_null(target: Target, node: Node) -> bool:
+    if target.steps or target.mask is not None or target.function is not None:
+        return True
+    return target.counted is None and target.field.nullable and target.field.field != node.collection.primary
 
 
 class Compiler:
@@ -75,6 +92,40 @@ class Compiler:
         if node.late_offset:
             select = select.offset(sa.bindparam(OFFSET, type_=sa.Integer()))
         return self.dialect.compile(self.expressions.rows(pairs, select, order))
+
+    def page(self, node: Node, bounds: Sequence[int | None] | None, backward: bool, other: bool) -> Statement:
+        """As :meth:`read`, from a place on, each item with its own place (``PLACE`` and the number of the term).
+
+        Args:
+            node: the plan, with an order in which no two items are equal.
+            bounds: the place: where among the query's values each term's is, None for null; no place is the beginning.
+            backward: walk towards the beginning; the items come in the order of the walk.
+            other: the part of the list behind that of the place (:func:`tabulary.items.keyset.other_part`).
+        """
+        frame = self.conditions.frame(node.collection)
+        pairs = [(output.key, self._output(output, frame)) for output in node.outputs]
+        terms = []
+        for place, entry in enumerate(node.order):
+            of = _sorted_as(entry.target)
+            value = self.conditions.value(entry.target, frame)
+            pairs.append((f"{PLACE}{place}", SQLOutput(self.expressions.exact(value, of))))
+            bound = None if bounds is None or (index := bounds[place]) is None else self._bound(index, of)
+            ascending, greatest = entry.descending == backward, self.expressions.nulls_are_greatest
+            terms.append(Term(value, bound, ascending, _may_be_null(entry.target, node), ascending == greatest))
+        order = [term.expression if term.ascending else term.expression.desc() for term in terms]
+        more = []
+        if bounds is not None:
+            part = other_part(terms[0]) if other else behind(terms, self.expressions.compares_rows)
+            more.append(sa.false() if part is None else part)
+        select = self._rows(node, frame, *more).limit(_literal(node.limit))
+        if node.late_offset:
+            select = select.offset(sa.bindparam(OFFSET, type_=sa.Integer()))
+        return self.dialect.compile(self.expressions.rows(pairs, select, order))
+
+    def _bound(self, index: int, of: Column) -> sa.ColumnElement[Any]:
+        parameter = self.slots.bind(Value(index), self.expressions.exact_caster(of))
+        assert parameter is not None
+        return self.expressions.exact_value(parameter, of)
 
     def row(self, node: Node) -> Statement:
         """The JSON object of a table's only row, without conditions: for a CTE that stands in the table's place."""

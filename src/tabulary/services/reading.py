@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from typing import Any, Self
 
 from tabulary.access.accountability import Accountability
 from tabulary.core import json
 from tabulary.core.cache import Cache
-from tabulary.core.errors import Forbidden
+from tabulary.core.errors import Forbidden, InvalidQuery
 from tabulary.core.events import EventContext
 from tabulary.database.connection import Connection
 from tabulary.items.blueprint import Blueprint
 from tabulary.items.context import event_names
 from tabulary.items.keys import check_keys
 from tabulary.items.options import Key, QueryOptions
+from tabulary.items.paging import Page, read_page
 from tabulary.items.platform import Platform
 from tabulary.items.query import Query
 from tabulary.schema.overview import Schema
@@ -107,6 +109,19 @@ class ItemsReader:
         return await self.platform.reader.read_json(
             self.schema, self.collection, parsed, self.accountability, self.connection
         )
+
+    async def read_page(self, query: AnyQuery = None, options: QueryOptions | None = None) -> Page:
+        """The page at the query's ``cursor`` (the first one without), ``limit`` items long, and where to read on.
+
+        Raises what :meth:`read_by_query` raises, and :class:`InvalidQuery` for a cursor of another list.
+        """
+        if type(self).read_by_query is not ItemsReader.read_by_query:
+            raise InvalidQuery(f'"{self.collection}" is always read as a whole: leave "cursor" out')
+        parsed = await self._before_read(self._parsed(query), options)
+        page = await read_page(
+            self.platform.reader, self.schema, self.collection, parsed, self.accountability, self.connection
+        )
+        return replace(page, items=await self._after_read(page.items, parsed, options))
 
     async def read_one(self, key: Key, query: AnyQuery = None, options: QueryOptions | None = None) -> Item:
         """The item with this key. Raises :class:`Forbidden` when there is none to see."""

@@ -72,6 +72,12 @@ class Expressions(ABC):
         """The root statement as one column, and the version of everything as a second one."""
         raise NotImplementedError
 
+    nulls_are_greatest: ClassVar[bool] = False
+    """Where nulls sort: behind all values in ascending order, or before them."""
+
+    compares_rows: ClassVar[bool] = False
+    """True where ``(a, b) > (x, y)`` is looked up in an index on both."""
+
     # --- JSON -------------------------------------------------------------------------------
     @abstractmethod
     def rows(self, pairs: Pairs, select: sa.Select[Any], order: Sequence[sa.ColumnElement[Any]]) -> sa.Select[Any]:
@@ -126,6 +132,18 @@ class Expressions(ABC):
     @abstractmethod
     def caster(self, of: Column) -> Caster:
         """How values are bound when compared with this column."""
+
+    @abstractmethod
+    def exact(self, expression: sa.ColumnElement[Any], of: Column) -> sa.ColumnElement[Any]:
+        """A value as text that loses nothing, so that :meth:`exact_caster` makes the same value of it; null is null."""
+
+    def exact_caster(self, of: Column) -> Caster:
+        """How text of :meth:`exact` is bound when compared with the expression again; ``ValueError`` for other text."""
+        return str
+
+    def exact_value(self, parameter: sa.ColumnElement[Any], of: Column) -> sa.ColumnElement[Any]:
+        """The bound value as what the expression is compared with."""
+        return parameter
 
     @abstractmethod
     def text(self, expression: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -12,7 +12,8 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tabulary.core.errors import Forbidden, RouteNotFound
+from tabulary.core.errors import Forbidden, InvalidQuery, RouteNotFound
+from tabulary.items.paging import cursors
 from tabulary.items.query import Query
 from tabulary.server import export, respond
 from tabulary.server.batch import read_batch
@@ -78,6 +79,10 @@ class Resource:
             return respond.data(request, item, meta=await self.counts(request, query))
         if query.export:
             return await export.download_list(service, query, export.subject(request))
+        if query.cursor is not None:
+            page = await service.read_page(query)
+            meta = {**(await self.counts(request, query) or {}), "cursor": cursors(page)}
+            return respond.data(request, page.items, meta=meta)
         text = JsonText(await service.read_json_by_query(query))
         return respond.data(request, text, meta=await self.counts(request, query))
 
@@ -88,6 +93,8 @@ class Resource:
             request.query = request.parsed(batch.query)
         if batch.keys is None or self.is_singleton(request):
             return await self.read_many(request)
+        if request.query.cursor is not None:
+            raise InvalidQuery('"keys" name the items: leave "cursor" out')
         text = JsonText(await self.service(request).read_json_many(batch.keys, request.query))
         return respond.data(request, text, meta=await self.counts(request, request.query))
 

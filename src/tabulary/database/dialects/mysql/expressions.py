@@ -154,6 +154,17 @@ class MySQLExpressions(Expressions):
             return _flag
         return _plain
 
+    def exact(self, expression: _Element, of: Column) -> _Element:
+        # a float's own text is rounded; as a double it is the number that comparisons see
+        return sa.cast(expression + sa.literal_column("0e0") if of.type == "float" else expression, sa.CHAR())
+
+    def exact_caster(self, of: Column) -> Caster:
+        # numbers compared with text would be compared as rounded ones
+        return {"integer": int, "bigInteger": int, "boolean": int, "float": float}.get(of.type, str)
+
+    def exact_value(self, parameter: _Element, of: Column) -> _Element:
+        return sa.cast(parameter, sa.DECIMAL(65, 30)) if of.type == "decimal" else parameter
+
     def text(self, expression: _Element) -> _Element:
         return sa.cast(expression, sa.CHAR(255))
 

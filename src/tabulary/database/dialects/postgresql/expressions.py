@@ -47,6 +47,8 @@ def _witnessed(sql: str) -> str:
 class PostgreSQLExpressions(Expressions):
     single_value: ClassVar[bool] = True
     has_witness: ClassVar[bool] = True
+    nulls_are_greatest: ClassVar[bool] = True
+    compares_rows: ClassVar[bool] = True
 
     def witnessed(self, sql: str) -> str:
         return _witnessed(sql)
@@ -205,6 +207,9 @@ class PostgreSQLExpressions(Expressions):
         if of.type in ("timestamp", "dateTime", "date", "time"):
             return _moment_text
         return _text
+
+    def exact(self, expression: _Element, of: Column) -> _Element:
+        return sa.cast(expression, sa.Text())
 
     def text(self, expression: _Element) -> _Element:
         return sa.cast(expression, sa.String(255))

@@ -134,6 +134,12 @@ class SQLiteExpressions(Expressions):
             return _big
         return _plain
 
+    def exact(self, expression: _Element, of: Column) -> _Element:
+        return sa.case((expression.is_not(None), sa.func.quote(expression)))
+
+    def exact_caster(self, of: Column) -> Caster:
+        return _unquoted
+
     def text(self, expression: _Element) -> _Element:
         return sa.cast(expression, sa.Text())
 
@@ -205,6 +211,15 @@ def _quoted(name: str) -> str:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.datetime) else value
+
+
+def _unquoted(text: str) -> Any:
+    """The value of an SQL literal: any type can stand in any column here. Raises ``ValueError`` for other text."""
+    if text.startswith("X'"):
+        return bytes.fromhex(text[2:-1])
+    if text.startswith("'"):
+        return text[1:-1].replace("''", "'")
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def _big(value: Any) -> Any:
