@@ -13,8 +13,8 @@ import signal
 import socket
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx2
 
@@ -29,10 +29,18 @@ class Service(ABC):
         self.folder = folder
         self.port = port or free_port()
         self._process: asyncio.subprocess.Process | None = None
+        self._environment: dict[str, str] | None = None
+        """Of the process; None for ours."""
 
     @property
     @abstractmethod
     def url(self) -> str: ...
+
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
 
     @abstractmethod
     def _command(self) -> list[str]: ...
@@ -45,7 +53,7 @@ class Service(ABC):
         """Start and wait until it answers. Raises ``TimeoutError``."""
         with (self.folder / f"log{self.port}").open("a") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._command(), cwd=self.folder, stdout=log, stderr=log, **self._options()
+                *self._command(), cwd=self.folder, stdout=log, stderr=log, env=self._environment
             )
         await self.recover()
 
@@ -55,10 +63,6 @@ class Service(ABC):
             while not await self._answers():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
-    def _options(self) -> dict[str, Any]:
-        """How the process is started: services refuse to run as root, or ought to."""
-        return _account()
-
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop and wait until it has: ``SIGINT`` makes PostgreSQL cut off its clients, with ``SIGQUIT`` it crashes."""
         if self._process is not None and self._process.returncode is None:
@@ -67,7 +71,14 @@ class Service(ABC):
 
 
 class PostgreSQL(Service):
-    """A cluster with one superuser, ``postgres``, who needs no password; only from this machine."""
+    """A cluster with one superuser, ``postgres``, who needs no password; only from this machine.
+
+    ``options``: settings of the server besides ours.
+    """
+
+    def __init__(self, folder: Path, port: int = 0, options: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, port)
+        self._settings = {"fsync": "on", **(options or {})}
 
     @property
     def url(self) -> str:
@@ -76,18 +87,29 @@ class PostgreSQL(Service):
     async def start(self) -> None:
         if not (self.folder / "data").exists():
             hand_over(self.folder)
-            command = [_binary("initdb"), "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
+            options = ["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
             maker = await asyncio.create_subprocess_exec(
-                *command, cwd=self.folder, stdout=asyncio.subprocess.DEVNULL, **_account()
+                *_as_account([_binary("initdb"), *options]), cwd=self.folder, stdout=asyncio.subprocess.DEVNULL
             )
             if await maker.wait():
                 raise RuntimeError("initdb could not make a cluster")
         await super().start()
 
+    async def database(self, name: str) -> str:
+        """The URL of a new database."""
+        import asyncpg
+
+        connection = await asyncpg.connect(self.url)
+        try:
+            await connection.execute(f"CREATE DATABASE {name}")
+        finally:
+            await connection.close()
+        return self.url.removesuffix("postgres") + name
+
     def _command(self) -> list[str]:
-        options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "on"}
+        options = {"port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": ""} | self._settings
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        return [_binary("postgres"), "-D", "data", *settings]
+        return _as_account([_binary("postgres"), "-D", "data", *settings])
 
     async def _answers(self) -> bool:
         import asyncpg
@@ -112,7 +134,7 @@ class Redis(Service):
         await super().start()
 
     def _command(self) -> list[str]:
-        return [_binary("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        return _as_account([_binary("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""])
 
     async def _answers(self) -> bool:
         try:
@@ -139,9 +161,6 @@ class Server(Service):
     def _command(self) -> list[str]:
         return [sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(self.port)]
 
-    def _options(self) -> dict[str, Any]:
-        return {"env": self._environment}
-
     async def _answers(self) -> bool:
         try:
             async with httpx2.AsyncClient(timeout=5) as client:
@@ -167,8 +186,11 @@ def hand_over(folder: Path) -> None:
         folder.parent.chmod(0o711)
 
 
-def _account() -> dict[str, Any]:
-    return {"user": "postgres"} if os.geteuid() == 0 else {}
+def _as_account(command: list[str]) -> list[str]:
+    """The same, never as root: services refuse that, or ought to."""
+    if os.geteuid() != 0:
+        return command
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
 
 
 def _binary(name: str) -> str:

@@ -34,6 +34,10 @@ from clusters import PostgreSQL, Redis, Server, Service
 SECRET = "not for everybody"
 COLLECTION = "coherence"
 PASSWORD = "coherence-password"
+QUICK = {"LOGIN_STALL_TIME": "0", "HASH_MEMORY_COST": "1024", "HASH_TIME_COST": "1", "HASH_PARALLELISM": "1"}
+"""Settings of servers whose logins should cost little."""
+KEEP = 1.0
+"""Seconds for which idle connections are kept: fewer than the servers do, who must not hang up on a request."""
 
 
 @dataclass
@@ -95,6 +99,8 @@ class Scenario:
     sees: Probe
     cost: int = 1
     """How many times fewer changes are made than of the others."""
+    shared: bool = False
+    """It changes what there is only once, not something of a person's."""
 
 
 # --- scenarios ----------------------------------------------------------------------------------
@@ -194,8 +200,16 @@ SCENARIOS = (
         _patched(_settings, lambda w: {"project_name": "shown"}),
         _patched(_settings, lambda w: {"project_name": "hidden"}),
         _project_is,
+        shared=True,
     ),
-    Scenario("schema", _add_field, lambda w: w.write("DELETE", f"/fields/{COLLECTION}/extra"), _sees_extra, cost=8),
+    Scenario(
+        "schema",
+        _add_field,
+        lambda w: w.write("DELETE", f"/fields/{COLLECTION}/extra"),
+        _sees_extra,
+        cost=8,
+        shared=True,
+    ),
 )
 
 
@@ -215,18 +229,21 @@ async def prepare(world: World) -> None:
     await _allow(world)
 
 
-async def run(scenario: Scenario, world: World, changes: int, readers: int = 6) -> Outcome:
-    """Change back and forth while ``readers`` ask. Raises ``RuntimeError`` when a change fails."""
+async def run(scenario: Scenario, world: World, changes: int, readers: int) -> Outcome:
+    """Change back and forth while ``readers`` ask: each during a change, and then until a read was judged after it.
+
+    Raises ``RuntimeError`` when a change fails.
+    """
     outcome, start = Outcome(scenario.name), time.monotonic()
     epoch, granted = 0, None
+    begun, judged = asyncio.Event(), asyncio.Semaphore(0)
     done = False
 
     async def read() -> None:
         while not done:
-            began, expected = epoch, granted
+            began, expected, next_change = epoch, granted, begun
             seen = await scenario.sees(world)
             if began != epoch or expected is None:
-                await asyncio.sleep(0)
                 continue
             if expected:
                 outcome.granted += 1
@@ -234,29 +251,33 @@ async def run(scenario: Scenario, world: World, changes: int, readers: int = 6) 
                 outcome.denied += 1
             if seen != expected:
                 outcome.wrong.append(f"change {outcome.changes}: {'unseen though granted' if expected else 'seen'}")
+            judged.release()
+            await next_change.wait()
 
     async def change(do: Change, leaves: bool) -> None:
-        nonlocal epoch, granted
+        nonlocal epoch, granted, begun
         epoch, granted = epoch + 1, None
+        begun.set()
+        begun = asyncio.Event()
         await do(world)
         epoch, granted = epoch + 1, leaves
         outcome.changes += 1
-        seen = outcome.granted + outcome.denied
-        while outcome.granted + outcome.denied < seen + readers:  # every reader has asked since
-            await asyncio.sleep(0.001)
-            for task in tasks:
-                if task.done():
-                    task.result()
+        for _ in range(readers):
+            await judged.acquire()
 
-    await change_quietly(scenario, world)
-    tasks = [asyncio.ensure_future(read()) for _ in range(readers)]
-    try:
+    async def work() -> None:
+        nonlocal done
         for _ in range(max(1, changes // 2 // scenario.cost)):
             await change(scenario.revoke, False)
             await change(scenario.grant, True)
-    finally:
         done = True
-        await asyncio.gather(*tasks)
+        begun.set()
+
+    await change_quietly(scenario, world)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(readers):
+            tasks.create_task(read())
+        tasks.create_task(work())
     outcome.seconds = time.monotonic() - start
     return outcome
 
@@ -267,25 +288,51 @@ async def change_quietly(scenario: Scenario, world: World) -> None:
         await scenario.grant(world)
 
 
+async def run_side_by_side(scenario: Scenario, worlds: Sequence[World], changes: int, readers: int) -> Outcome:
+    """The scenario for all persons at once, or for one where they would change the same; the sum of what was seen."""
+    chosen = worlds[:1] if scenario.shared else worlds
+    outcomes = await asyncio.gather(*(run(scenario, world, changes // len(chosen), readers) for world in chosen))
+    return Outcome(
+        scenario.name,
+        sum(o.changes for o in outcomes),
+        sum(o.denied for o in outcomes),
+        sum(o.granted for o in outcomes),
+        max(o.seconds for o in outcomes),
+        [line for o in outcomes for line in o.wrong],
+    )
+
+
 async def check(
-    urls: Sequence[str], token: str, changes: int, names: Sequence[str] = (), report: Callable[[Outcome], Any] = print
+    urls: Sequence[str],
+    token: str,
+    changes: int,
+    names: Sequence[str] = (),
+    report: Callable[[Outcome], Any] = print,
+    persons: int = 1,
+    readers: int = 6,
 ) -> list[Outcome]:
     """Run the scenarios (all, or those named) and report each."""
     admin = {"Authorization": f"Bearer {token}"}
-    servers = [httpx2.AsyncClient(base_url=url, timeout=60) for url in urls]
-    world = World(servers, admin)
+    limits = httpx2.Limits(keepalive_expiry=KEEP)
+    worlds = [
+        World([httpx2.AsyncClient(base_url=url, timeout=60, limits=limits) for url in urls], admin)
+        for _ in range(persons)
+    ]
     outcomes = []
     try:
-        await prepare(world)
+        for world in worlds:
+            await prepare(world)
         for scenario in SCENARIOS:
             if not names or scenario.name in names:
-                outcomes.append(await run(scenario, world, changes))
+                outcomes.append(await run_side_by_side(scenario, worlds, changes, readers))
                 report(outcomes[-1])
-        await world.write("DELETE", f"/users/{world.user}")
-        await world.write("DELETE", f"/policies/{world.policy}")
+        for world in worlds:
+            await world.write("DELETE", f"/users/{world.user}")
+            await world.write("DELETE", f"/policies/{world.policy}")
     finally:
-        for server in servers:
-            await server.aclose()
+        for world in worlds:
+            for server in world.servers:
+                await server.aclose()
     return outcomes
 
 
@@ -300,7 +347,7 @@ async def own_servers(kind: str, with_redis: bool, token: str) -> AsyncIterator[
             await service.start()
             return service.url
 
-        settings = {"ADMIN_TOKEN": token, "LOGIN_STALL_TIME": "0", "DATABASE_URL": f"sqlite:///{folder}/data.db"}
+        settings = {"ADMIN_TOKEN": token, "DATABASE_URL": f"sqlite:///{folder}/data.db"} | QUICK
         if kind == "postgresql":
             settings["DATABASE_URL"] = await started(PostgreSQL(folder / "postgresql"), signal.SIGINT)
         if with_redis:
@@ -312,10 +359,10 @@ async def run_all(args: argparse.Namespace) -> list[Outcome]:
     share = sum(1 / s.cost for s in SCENARIOS if not args.only or s.name in args.only)
     changes = int(args.changes / share) + 1
     if not args.own:
-        return await check(args.server, args.token, changes, args.only)
+        return await check(args.server, args.token, changes, args.only, persons=args.persons, readers=args.readers)
     token = args.token or uuid.uuid4().hex
     async with own_servers(args.own, args.redis, token) as urls:
-        return await check(urls, token, changes, args.only)
+        return await check(urls, token, changes, args.only, persons=args.persons, readers=args.readers)
 
 
 def main() -> None:
@@ -325,6 +372,8 @@ def main() -> None:
     parser.add_argument("--redis", action="store_true", help="beside --own: with a Redis")
     parser.add_argument("--token", help="static token of an administrator of the servers given")
     parser.add_argument("--changes", type=int, default=10_000, help="changes in all")
+    parser.add_argument("--persons", type=int, default=1, help="whose rights change, side by side")
+    parser.add_argument("--readers", type=int, default=6, help="who ask all the time, for each person")
     parser.add_argument("--only", action="append", default=[], choices=[s.name for s in SCENARIOS])
     args = parser.parse_args()
     if bool(args.own) == bool(args.server) or (args.server and not args.token):
