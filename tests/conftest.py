@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tabulary.core.settings import Settings
 from tabulary.database.bootstrap import AdminSpec, bootstrap
@@ -33,6 +34,13 @@ DEFAULT_SERVERS = {
 ADMIN = AdminSpec("admin@example.com", "password", "admin-static-token")
 SETTINGS = Settings.of(HASH_MEMORY_COST=1024, HASH_TIME_COST=1, HASH_PARALLELISM=1)
 """Cheap password hashes: tests are not attacked."""
+
+# Random examples are for developers, who can look at what they find; CI tries the same ones each time, so that it
+# judges the change and not its luck. How long an example takes is nobody's business: machines may be slow.
+_UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("tabulary", _UNHURRIED)
+settings.register_profile("tabulary-ci", _UNHURRIED, derandomize=True, database=None, print_blob=True)
+settings.load_profile("tabulary-ci" if os.environ.get("CI") == "true" else "tabulary")
 
 _TABLES = "SELECT table_name, auto_increment FROM information_schema.tables WHERE table_schema = '{}'"
 _KINDS = "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = '{}'"

@@ -38,7 +38,7 @@ class Sdk:
 
     folder: Path
 
-    async def run(self, script: Path, *given: str, seconds: float = 60) -> Any:
+    async def run(self, script: Path, *given: str, seconds: float = 300) -> Any:
         """Run a script with arguments; the JSON that it prints. Fails with its errors when it does not end well, or in time."""
         pipe = asyncio.subprocess.PIPE
         start = self.folder / "start.mjs"
@@ -70,4 +70,4 @@ def install(cache: Path) -> Sdk:
 def _install(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     command = ["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES]
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=180)
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)

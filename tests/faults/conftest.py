@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ import pytest
 
 from tabulary import Tabulary
 
+from ..waiting import PATIENCE, answering, free_port
+
 SOURCES = Path(__file__).parents[2] / "src"
 CHILD = Path(__file__).with_name("child.py")
 SETTINGS: dict[str, Any] = {
@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "HASH_MEMORY_COST": 1024,
     "HASH_TIME_COST": 1,
     "EMAIL_VERIFY_SETUP": False,
+    "PRESSURE_LIMITER_ENABLED": False,  # this machine may be busy
 }
 TOKEN = "Bearer admin-static-token"
 """Of the administrator that ``servers.installed`` makes."""
@@ -76,26 +77,23 @@ class Server:
     def __init__(self, url: str, folder: Path, **settings: Any) -> None:
         self._environment = environment(url, folder, **settings)
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.process = self._started()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx2.Client(base_url=self.url, headers={"Authorization": TOKEN}, timeout=30, trust_env=False)
+        self.client = httpx2.Client(
+            base_url=self.url, headers={"Authorization": TOKEN}, timeout=PATIENCE, trust_env=False
+        )
 
     def _started(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         with (self._folder / "log").open("ab") as log:
             process = subprocess.Popen(command, env=self._environment, cwd=self._folder, stdout=log, stderr=log)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port)).close()
-                return process
-            assert process.poll() is None, (self._folder / "log").read_text()
-            time.sleep(0.05)
-        process.kill()
-        raise TimeoutError("the server did not start")
+        try:
+            answering(self.port, process, self._folder / "log")
+        except BaseException:
+            process.kill()
+            raise
+        return process
 
     def kill(self) -> None:
         self.process.kill()
@@ -104,15 +102,6 @@ class Server:
     def restart(self) -> None:
         """As a supervisor does after a kill."""
         self.process = self._started()
-
-
-def wait_for(ready: Callable[[], Any], seconds: float = 30) -> Any:
-    """What ``ready`` answers once that is something."""
-    deadline = time.monotonic() + seconds
-    while not (found := ready()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 @contextmanager

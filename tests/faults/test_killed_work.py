@@ -16,8 +16,9 @@ import pytest
 
 from tabulary import Tabulary
 
+from ..waiting import wait_for
 from . import child
-from .conftest import SETTINGS, TOKEN, Server, facts, kill_in, opened, serving, wait_for
+from .conftest import SETTINGS, TOKEN, Server, facts, kill_in, opened, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -129,7 +130,7 @@ async def test_a_resumable_upload(url: str, tmp_path: Path) -> None:
                 f"Content-Length: {len(content) - 1000}\r\n\r\n".encode()
                 + b"?" * (len(content) // 2)
             )
-            time.sleep(0.2)
+            time.sleep(0.2)  # so that some of it is there, mostly; any moment will do
             server.kill()
         server.restart()
         offset = int(server.client.head(path, headers=tus).headers["Upload-Offset"])

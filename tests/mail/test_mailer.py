@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email
-import socket
 import stat
 from collections.abc import AsyncIterator, Iterator
 from email import policy
@@ -17,10 +16,13 @@ from aiosmtpd.controller import Controller
 
 from tabulary.core.errors import ConfigurationError, EmailLimitExceeded, InvalidPayload
 from tabulary.core.events import Hooks
+from tabulary.core.mail import mailer as mailers
 from tabulary.core.mail.mailer import Mailer
 from tabulary.core.mail.message import Mail, Sender, as_text
 from tabulary.core.mail.transports import PermanentFailure, TransientFailure
 from tabulary.core.settings import Settings
+
+from ..waiting import PATIENCE, free_port, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:.*:DeprecationWarning:aiosmtpd")]
 
@@ -52,12 +54,9 @@ def inbox() -> Inbox:
 
 @pytest.fixture
 def port(inbox: Inbox) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free: int = probe.getsockname()[1]
-    controller = Controller(inbox, hostname="127.0.0.1", port=free)
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), ready_timeout=PATIENCE)
     controller.start()
-    yield free
+    yield controller.port
     controller.stop()
 
 
@@ -215,17 +214,39 @@ async def test_pooled_connection_serves_many_mails_and_survives_its_loss(
     assert len(inbox.envelopes) == 4
 
 
-async def test_limit_makes_a_line_and_the_line_has_an_end(port: int, inbox: Inbox, tmp_path: Path) -> None:
-    limits = {"ENABLED": True, "POINTS": 1, "DURATION": 0.2, "QUEUE_SIZE": 1}
+class Pauses:
+    """``asyncio`` for the mailer, whose pauses end when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.over = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        self.asked.append(seconds)
+        await self.over.wait()
+
+
+async def test_limit_makes_a_line_and_the_line_has_an_end(
+    port: int, inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses = Pauses()
+    monkeypatch.setattr(mailers, "asyncio", pauses)
+    limits = {"ENABLED": True, "POINTS": 1, "DURATION": 3600, "QUEUE_SIZE": 1}
     options = {f"RATE_LIMITER_EMAIL_{name}": value for name, value in limits.items()}
     mailer = Mailer(settings_for(port, tmp_path, **options), Hooks())
     await mailer.send(to="a@example.com", subject="1", html="x")
-    await asyncio.sleep(0.05)
+    await mailer.drain()
     await mailer.send(to="a@example.com", subject="2", html="x")
-    await asyncio.sleep(0.05)
+    await until(lambda: pauses.asked)
     with pytest.raises(EmailLimitExceeded) as caught:
         await mailer.send(to="a@example.com", subject="3", html="x")
-    assert caught.value.extensions == {"points": 1, "duration": 0.2}
+    assert caught.value.extensions == {"points": 1, "duration": 3600}
+    assert 3000 < pauses.asked[0] <= 3600
+    assert [m["Subject"] for m in inbox.messages] == ["1"]
+    pauses.over.set()
     await mailer.drain()
     assert [m["Subject"] for m in inbox.messages] == ["1", "2"]
 

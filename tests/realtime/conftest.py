@@ -18,8 +18,15 @@ from tabulary.core import json
 
 from ..conftest import Servers
 from ..graphql.shelf import SETTINGS, shelf_of
+from ..waiting import PATIENCE, until
 
-OPEN: dict[str, Any] = {**SETTINGS, "WEBSOCKETS_ENABLED": True, "WEBSOCKETS_REST_AUTH_TIMEOUT": 1}
+OPEN: dict[str, Any] = {
+    **SETTINGS,
+    "WEBSOCKETS_ENABLED": True,
+    "WEBSOCKETS_REST_AUTH_TIMEOUT": PATIENCE,
+    "WEBSOCKETS_GRAPHQL_AUTH_TIMEOUT": PATIENCE,
+}
+"""Nobody is thrown out for being slow, unless that is what a test wants to see."""
 
 
 class Talk:
@@ -31,7 +38,7 @@ class Talk:
     async def say(self, **message: Any) -> None:
         await self.connection.send(json.encode(message).decode())
 
-    async def hear(self, seconds: float = 10) -> Any:
+    async def hear(self, seconds: float = PATIENCE) -> Any:
         async with asyncio.timeout(seconds):
             return json.decode(await self.connection.recv())
 
@@ -48,7 +55,7 @@ class Talk:
 
     async def closed(self) -> int | None:
         """Wait until the server closes; the code."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await self.connection.wait_closed()
         return self.connection.close_code
 
@@ -65,11 +72,12 @@ class Served:
         self, path: str = "/websocket", token: str | None = "admin-static-token", **options: Any
     ) -> AsyncIterator[Talk]:
         query = f"?access_token={token}" if token else ""
-        async with connect(f"ws://{self.address}{path}{query}", compression=None, **options) as connection:
+        patient = {"open_timeout": PATIENCE, "ping_interval": None, "compression": None}
+        async with connect(f"ws://{self.address}{path}{query}", **{**patient, **options}) as connection:
             yield Talk(connection)
 
     def http(self) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(base_url=f"http://{self.address}")
+        return httpx2.AsyncClient(base_url=f"http://{self.address}", timeout=PATIENCE)
 
 
 @asynccontextmanager
@@ -81,14 +89,14 @@ async def serve(tabulary: Tabulary) -> AsyncIterator[Served]:
         lifespan="off",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
+        ws_ping_timeout=PATIENCE,
         loop="asyncio",
     )
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign]
     task = asyncio.ensure_future(server.serve([listener]))
     try:
-        while not server.started:
-            await asyncio.sleep(0.01)
+        await until(lambda: server.started or task.done())
         yield Served(tabulary, listener.getsockname()[1])
     finally:
         server.should_exit = True

@@ -6,6 +6,7 @@ import asyncio
 import os
 import tracemalloc
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from tabulary.core import json
 from tabulary.core.bus import LocalBus, RedisBus, bus_of
 from tabulary.core.errors import Forbidden
 from tabulary.core.settings import Settings
+from tabulary.server.realtime import connection as connections
 from tabulary.server.realtime.connection import MAX_MESSAGES, Connection
 
 from ..graphql.shelf import ADMIN, post
+from ..waiting import PATIENCE, until
 from .conftest import Serve, Served
 
 pytestmark = pytest.mark.anyio
@@ -49,24 +52,49 @@ async def test_every_subscriber_hears_everything_once_and_in_order(served: Serve
             await post(http, "/items/headings", {"text": f"group {number % 4}"})
 
 
+class Meeting:
+    """A Redis that answers, and the buses of one test in it, which are known by the name of their connections."""
+
+    def __init__(self, client: Any) -> None:
+        self.name = f"test-{uuid.uuid4().hex}"
+        self.client = client
+        self.settings = {
+            "REDIS": f"{REDIS}{'&' if '?' in REDIS else '?'}client_name={self.name}",
+            "REDIS_BUS_NAMESPACE": self.name,
+        }
+
+    async def listeners(self) -> set[str]:
+        """The connections that hear what is published."""
+        found = await self.client.client_list()
+        return {row["id"] for row in found if row["name"] == self.name and int(row["psub"])}
+
+    async def complete(self, count: int) -> None:
+        """Wait until so many listen: what is published before is heard by nobody. Servers listen from the first request."""
+
+        async def present() -> bool:
+            return len(await self.listeners()) >= count
+
+        await until(present)
+
+
 @pytest.fixture
-async def redis() -> str:
-    """The address of a Redis that answers."""
-    client = pytest.importorskip("redis.asyncio").from_url(REDIS)
+async def redis() -> AsyncIterator[Meeting]:
+    client = pytest.importorskip("redis.asyncio").from_url(REDIS, decode_responses=True)
     try:
         await client.ping()
     except Exception as problem:
+        await client.aclose()
         if os.environ.get("CI") == "true":
             pytest.fail(f"Redis was not reached: {problem}")
         pytest.skip(f"Redis was not reached: {problem}")
-    finally:
-        await client.aclose()
-    return REDIS
+    yield Meeting(client)
+    await client.aclose()
 
 
-async def test_processes_hear_each_other_through_redis(serving: Serve, redis: str) -> None:
-    shared = {"REDIS": redis, "REDIS_BUS_NAMESPACE": f"test:{uuid.uuid4().hex}"}
+async def test_processes_hear_each_other_through_redis(serving: Serve, redis: Meeting) -> None:
+    shared = redis.settings
     async with serving(**shared) as one, serving(**shared) as other, other.talk() as talk, one.http() as http:
+        await redis.complete(1)
         await talk.ask(type="subscribe", collection="headings", event="create", query={"fields": ["text"]})
         for number in range(5):
             await post(http, "/items/headings", {"text": f"from afar {number}"})
@@ -75,14 +103,15 @@ async def test_processes_hear_each_other_through_redis(serving: Serve, redis: st
         await talk.silence()
 
 
-async def test_rights_hold_across_processes(serving: Serve, redis: str) -> None:
-    shared = {"REDIS": redis, "REDIS_BUS_NAMESPACE": f"test:{uuid.uuid4().hex}"}
+async def test_rights_hold_across_processes(serving: Serve, redis: Meeting) -> None:
+    shared = redis.settings
     async with (
         serving(**shared) as one,
         serving(**shared) as other,
         other.talk(token="reader-token") as reader,
         one.http() as http,
     ):
+        await redis.complete(1)
         await reader.ask(type="subscribe", collection="books", query={"fields": ["title"]})
         await post(http, "/items/books", {"title": "Printed", "in_print": True})
         assert (await reader.hear())["data"] == [{"title": "Printed"}]
@@ -94,37 +123,43 @@ async def test_rights_hold_across_processes(serving: Serve, redis: str) -> None:
         assert (await reader.hear())["data"] == [{"title": "Quiet"}]
 
 
-async def test_the_bus_survives_strangers_and_losses(redis: str) -> None:
-    namespace = f"test:{uuid.uuid4().hex}"
-    settings_ = Settings.of(secret="x" * 32, redis=redis, redis_bus_namespace=namespace)
+async def test_the_bus_survives_strangers_and_losses(redis: Meeting) -> None:
+    settings_ = Settings.of(secret="x" * 32, **redis.settings)
     one, other = bus_of(settings_), bus_of(settings_)
     assert isinstance(one, RedisBus) and isinstance(other, RedisBus)
     heard: list[Any] = []
+    everything: list[Any] = []
     stop = other.listen("news", heard.append)
     other.listen("news", _broken)
-    client = pytest.importorskip("redis.asyncio").from_url(redis)
+    other.listen("news", everything.append)
     try:
         await other.ready()
-        await client.publish(f"{namespace}:news", b"\x1f\x8b not ours")
+        await redis.complete(1)
+        await redis.client.publish(f"{redis.name}:news", b"\x1f\x8b not ours")
         await one.publish("news", {"n": 1})
         await other.publish("news", {"n": 2})
-        await client.client_kill_filter(_type="pubsub")
-        await asyncio.sleep(1)
+        await until(lambda: len(everything) == 2)
+        (lost,) = await redis.listeners()
+        await redis.client.client_kill_filter(_id=lost)
+
+        async def listens_again() -> set[str]:
+            return await redis.listeners() - {lost}
+
+        await until(listens_again)
         await one.publish("news", {"n": 3})
-        await asyncio.sleep(0.3)
+        await until(lambda: len(everything) == 3)
         assert sorted(message["n"] for message in heard) == [1, 2, 3]
         stop()
         await one.publish("news", {"n": 4})
-        await asyncio.sleep(0.2)
+        await until(lambda: len(everything) == 4)
         assert len(heard) == 3
     finally:
-        await client.aclose()
         await one.close()
         await other.close()
 
 
-async def test_messages_keep_their_order(redis: str) -> None:
-    settings_ = Settings.of(secret="x" * 32, redis=redis, redis_bus_namespace=f"test:{uuid.uuid4().hex}")
+async def test_messages_keep_their_order(redis: Meeting) -> None:
+    settings_ = Settings.of(secret="x" * 32, **redis.settings)
     one, other = bus_of(settings_), bus_of(settings_)
     heard: list[Any] = []
     complete = asyncio.Event()
@@ -136,9 +171,9 @@ async def test_messages_keep_their_order(redis: str) -> None:
 
     other.listen("news", hear)
     try:
-        await other.ready()
+        await redis.complete(1)
         await asyncio.gather(*(one.publish("news", number) for number in range(200)))
-        await asyncio.wait_for(complete.wait(), 10)
+        await asyncio.wait_for(complete.wait(), PATIENCE)
         assert heard == list(range(200))
     finally:
         await one.close()
@@ -154,8 +189,9 @@ def test_without_redis_the_bus_is_local() -> None:
     assert isinstance(bus_of(Settings.of(secret="x" * 32, redis=REDIS, redis_enabled=False)), LocalBus)
 
 
-async def test_who_does_not_read_is_let_go() -> None:
+async def test_who_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection's own rule, with a network that takes nothing."""
+    monkeypatch.setattr(connections, "_LAST_WORD", PATIENCE)
     sent: list[Any] = []
     open_ = asyncio.Event()
 
@@ -173,7 +209,7 @@ async def test_who_does_not_read_is_let_go() -> None:
         await asyncio.sleep(0)
     assert len(connection._waiting) == 0
     open_.set()
-    await asyncio.wait_for(writing, 5)
+    await asyncio.wait_for(writing, PATIENCE)
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
@@ -186,7 +222,7 @@ async def test_who_never_reads_again_is_not_waited_for() -> None:
     for number in range(MAX_MESSAGES + 10):
         connection.send(f"{number}")
         await asyncio.sleep(0)
-    await asyncio.wait_for(writing, 10)
+    await asyncio.wait_for(writing, PATIENCE)
     assert connection.is_closed
 
 
@@ -260,12 +296,11 @@ async def test_subscribing_in_python(served: Served) -> None:
                 return
 
     listening = asyncio.ensure_future(listen())
-    while not heard:
-        await asyncio.sleep(0.01)
+    await until(lambda: heard or listening.done())
     key = await books.create_one({"title": "Printed", "in_print": True})
     await books.create_one({"title": "Not", "in_print": False})
     await books.delete_one(key)
-    await asyncio.wait_for(listening, 10)
+    await asyncio.wait_for(listening, PATIENCE)
     assert heard[0] == {"event": "init", "data": [{"title": "Emma"}], "keys": []}
     assert heard[1] == {"event": "create", "data": [{"title": "Printed"}], "keys": [key]}
     assert heard[2]["event"] == "delete"
@@ -283,10 +318,6 @@ async def test_nothing_is_left_behind(served: Served) -> None:
         async with served.talk() as talk:
             await talk.ask(type="subscribe", collection="headings", uid="1")
             assert hub._watched
-    for _ in range(100):
-        if not hub._watched:
-            break
-        await asyncio.sleep(0.05)
-    assert not hub._watched
+    await until(lambda: not hub._watched)
     async with served.http() as http:
         assert (await http.post("/items/headings", json={"text": "x"}, headers=ADMIN)).status_code == 200

@@ -9,18 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-import httpx2
 import pytest
 
+from ..waiting import PATIENCE, answering, free_port
+
 REDIS = os.environ.get("TABULARY_TEST_REDIS", "redis://127.0.0.1:6379")
-_PATIENCE = 60
 
 
 @dataclass
@@ -37,21 +36,14 @@ class Server:
 
     def wait(self) -> None:
         """Until it answers."""
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            with contextlib.suppress(httpx2.TransportError):
-                httpx2.get(f"{self.url}/server/ping")
-                return
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
+        answering(self.port, self.process, self.log)
 
     def end(self) -> None:
         """End the process and its workers."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(PATIENCE)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -76,6 +68,7 @@ class Cluster:
             "HASH_PARALLELISM": "1",
             "LOGIN_STALL_TIME": "0",
             "LOG_LEVEL": "warn",
+            "PRESSURE_LIMITER_ENABLED": "false",  # this machine may be busy
             **settings,
         }
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
@@ -88,12 +81,6 @@ class Cluster:
             )
         self.servers.append(Server(process, port, log))
         return self.servers[-1]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
@@ -111,7 +98,7 @@ def redis_settings() -> Callable[[], dict[str, str]]:
     def settings() -> dict[str, str]:
         host, port = REDIS.removeprefix("redis://").partition("/")[0].split(":")
         try:
-            socket.create_connection((host, int(port)), 2).close()
+            socket.create_connection((host, int(port)), PATIENCE).close()
         except OSError as problem:
             if os.environ.get("CI") == "true":
                 pytest.fail(f"Redis was not reached: {problem}")

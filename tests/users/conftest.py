@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import email
 import re
-import socket
 from collections.abc import AsyncIterator, Iterator
 from email import policy
 from typing import Any
@@ -15,6 +13,8 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from tabulary import Tabulary
+
+from ..waiting import PATIENCE, free_port, until
 
 SECRET = "0123456789abcdef0123456789abcdef"
 SETTINGS: dict[str, Any] = {
@@ -57,13 +57,11 @@ class Mailbox:
 
     async def link(self, address: str, number: int = 1) -> str:
         """The link in the ``number``-th mail to an address, once that has come."""
-        for _ in range(200):
-            if len(texts := self.to(address)) >= number:
-                found = _LINK.search(texts[number - 1])
-                assert found is not None, texts[number - 1]
-                return found[0]
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"{number} mails to {address} did not come")
+        await until(lambda: len(self.to(address)) >= number, f"{number} mails to {address} did not come")
+        text = self.to(address)[number - 1]
+        found = _LINK.search(text)
+        assert found is not None, text
+        return found[0]
 
 
 @pytest.fixture
@@ -73,12 +71,9 @@ def mailbox() -> Mailbox:
 
 @pytest.fixture
 def smtp_port(mailbox: Mailbox) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free: int = probe.getsockname()[1]
-    controller = Controller(mailbox, hostname="127.0.0.1", port=free)
+    controller = Controller(mailbox, hostname="127.0.0.1", port=free_port(), ready_timeout=PATIENCE)
     controller.start()
-    yield free
+    yield controller.port
     controller.stop()
 
 
