@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 
@@ -12,6 +14,9 @@ from tabulary.core.errors import ServiceUnavailable
 from tabulary.database.connection import Connection
 from tabulary.database.engine import Database
 from tabulary.database.errors import ConnectionLost
+from tabulary.database.pool import Pool
+
+from ..waiting import PATIENCE, until
 
 pytestmark = pytest.mark.anyio
 
@@ -125,13 +130,16 @@ async def test_a_reader_may_write_and_open_transactions(books: Database) -> None
 
 
 async def test_a_cancelled_task_leaves_nothing_open(books: Database) -> None:
+    added = asyncio.Event()
+
     async def work() -> None:
         async with books.transaction() as connection:
             await add(connection, 1)
-            await asyncio.sleep(10)
+            added.set()
+            await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
-    await asyncio.sleep(0.1)
+    await added.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -151,7 +159,7 @@ async def test_cancelling_in_the_middle_of_calls(books: Database) -> None:
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-    await asyncio.wait_for(work(1000), 5)
+    await asyncio.wait_for(work(1000), PATIENCE)
     assert 1000 in await keys(books)
 
 
@@ -163,6 +171,27 @@ async def test_many_tasks_share_the_pool(books: Database) -> None:
 
     counts = await asyncio.gather(*(work(n) for n in range(50)))
     assert max(counts) == 50
+
+
+async def test_a_pool_waits_at_its_end_for_what_is_being_opened() -> None:
+    opening, closed = asyncio.Event(), []
+
+    async def make() -> str:
+        await opening.wait()
+        return "slow"
+
+    pool = Pool(make, closed.append, lambda thing: True, size=2, timeout=1)
+    asking = asyncio.ensure_future(pool.acquire())
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+    pool.close()
+    settling = asyncio.ensure_future(pool.settle())
+    await asyncio.sleep(0)
+    assert not settling.done()
+    opening.set()
+    await settling
+    assert closed == ["slow"] and pool.taken == 0
 
 
 async def test_waiting_for_a_connection_has_an_end(database_url: str) -> None:
@@ -233,27 +262,38 @@ async def test_a_check_behind_a_lock_sees_the_truth(books: Database) -> None:
             clause = connection.dialect.latest(sa.select(sa.func.count().label("n")).select_from(BOOKS))
             seen.append((await connection.select(clause))[0]["n"])
 
-    await asyncio.wait_for(asyncio.gather(work(1), work(2)), 10)
+    await asyncio.wait_for(asyncio.gather(work(1), work(2)), PATIENCE)
     assert sorted(seen) == [1, 2]
 
 
-KILL = {
-    "postgresql": "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> pg_backend_pid()",
+SESSIONS = {
+    "postgresql": "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
     "mysql": "SELECT ID FROM information_schema.PROCESSLIST WHERE DB = DATABASE() AND ID <> CONNECTION_ID()",
 }
+KILL = {"postgresql": "SELECT pg_terminate_backend({})", "mysql": "KILL {}"}
+
+
+async def kill_others(killer: Connection) -> None:
+    """End all sessions of the database but the own, and wait until they have gone: servers take their time."""
+    name = killer.dialect.name
+    doomed = {row[0] for row in await killer.fetch_rows(SESSIONS[name])}
+    for session in doomed:
+        await killer.execute(KILL[name].format(session))
+
+    async def gone() -> bool:
+        return not doomed & {row[0] for row in await killer.fetch_rows(SESSIONS[name])}
+
+    await until(gone)
 
 
 async def test_killed_connections_are_replaced(books: Database, database_url: str) -> None:
     if books.dialect.name not in KILL:
         pytest.skip("a file has no server")
-    async with books.connection(), books.connection():
-        pass
+    async with books.connection() as one, books.connection() as other_one:
+        held: list[Any] = [one, other_one]
     async with Database.from_url(database_url) as other, other.connection() as killer:
-        rows = await killer.fetch_rows(KILL[books.dialect.name])
-        for row in rows if books.dialect.name == "mysql" else ():
-            await killer.execute(f"KILL {row[0]}")
-    await asyncio.sleep(0.2)
+        await kill_others(killer)
+    await until(lambda: not any(connection.usable for connection in held))
     assert await keys(books) == []
 
 
@@ -262,12 +302,37 @@ async def test_a_connection_lost_in_use_is_told_and_replaced(books: Database, da
         pytest.skip("a file has no server")
     async with books.connection() as connection:
         async with Database.from_url(database_url) as other, other.connection() as killer:
-            rows = await killer.fetch_rows(KILL[books.dialect.name])
-            for row in rows if books.dialect.name == "mysql" else ():
-                await killer.execute(f"KILL {row[0]}")
+            await kill_others(killer)
         with pytest.raises(ConnectionLost):
             await connection.fetch_value("SELECT 1")
     assert await keys(books) == []
+
+
+async def test_what_is_being_opened_at_the_end_is_closed(database_url: str) -> None:
+    """By somebody who has gone away, and by looks at the versions: a connection left to the collector is a warning."""
+    database = Database.from_url(database_url)
+    await database.open()
+    await database.versions.install()
+    await database.versions.check()
+    async with database.connection(), database.connection():
+        asking = asyncio.ensure_future(keys(database))
+        await asyncio.sleep(0)
+        asking.cancel()
+        for _ in range(3):
+            database.versions.check_soon()
+        await asyncio.sleep(0)
+    await asyncio.wait([asking])
+    await database.close()
+    assert database.versions._watch is None
+    gc.collect()
+    assert [thing for thing in gc.get_objects() if is_open(thing)] == []
+
+
+def is_open(thing: Any) -> bool:
+    """True for a connection of a driver that nobody has closed, of this event loop."""
+    if isinstance(thing, asyncpg.Connection):
+        return thing._loop is asyncio.get_running_loop() and not thing.is_closed()
+    return False
 
 
 async def test_memory_is_a_database_like_any_other() -> None:

@@ -83,6 +83,35 @@ async def test_who_goes_away_takes_nothing_from_the_others() -> None:
     assert not turns._going
 
 
+async def test_nothing_runs_after_the_end() -> None:
+    turns, table = Turns[int](), Table()
+    leading = await started(1, turns, table)
+    waiting = await started(2, turns, table)
+    for task in leading:
+        task.cancel()
+    await turns.close()
+    answers = await asyncio.gather(*leading, *waiting, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [asyncio.CancelledError] * 3
+    assert table.runs == 1 and not turns._going and not turns._tasks
+    table.gate.set()
+    assert await turns.take("key", table.reader()) == 0
+
+
+async def test_a_following_run_ends_with_the_end() -> None:
+    turns, table = Turns[int](), Table()
+    tasks = await started(3, turns, table)
+    first_gate, table.gate = table.gate, asyncio.Event()
+    first_gate.set()
+    assert await tasks[0] == 0
+    while table.runs < 2:
+        await asyncio.sleep(0)
+    tasks += await started(1, turns, table)
+    await turns.close()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [int, *[asyncio.CancelledError] * 3]
+    assert table.runs == 2 and not turns._going and not turns._tasks
+
+
 async def test_a_failure_reaches_all_who_share_it_and_ends_there() -> None:
     turns, table = Turns[int](), Table()
     tasks = await started(3, turns, table, fails=True)

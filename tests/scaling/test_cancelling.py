@@ -11,6 +11,8 @@ import pytest
 from tabulary import Tabulary
 from tabulary.database.engine import Database
 
+from ..waiting import PATIENCE, until
+
 pytestmark = pytest.mark.anyio
 
 ENDLESS = {
@@ -33,11 +35,10 @@ async def running(database: Database) -> int:
 
 
 async def until_running(database: Database, count: int) -> None:
-    for _ in range(1200):
-        if await running(database) == count:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{await running(database)} statements run")
+    async def so_many() -> bool:
+        return await running(database) == count
+
+    await until(so_many)
 
 
 async def test_a_cancelled_statement_ends_in_the_database(database: Database) -> None:
@@ -96,20 +97,19 @@ async def test_a_read_whose_client_has_gone_ends(installed_url: str) -> None:
         async with other.connection() as connection, connection.transaction():
             await connection.execute("LOCK TABLE directus_folders IN ACCESS EXCLUSIVE MODE")
             call = asyncio.ensure_future(tabulary.asgi(caller.scope, caller.receive, caller.send))
-            for _ in range(1200):
-                if await connection.fetch_value("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                    break
-                await asyncio.sleep(0.02)
-            caller.gone.set()
-            await asyncio.wait_for(call, 30)
-            assert caller.sent == []
-            for _ in range(1200):
+
+            async def is_waiting() -> bool:
                 waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-                if not await connection.fetch_value(f"{waiting} AND wait_event_type = 'Lock'"):
-                    break
-                await asyncio.sleep(0.02)
-            else:
-                raise AssertionError("the statement still waits")
+                return bool(await connection.fetch_value(f"{waiting} AND wait_event_type = 'Lock'"))
+
+            async def waits_no_more() -> bool:
+                return not await is_waiting()
+
+            await until(is_waiting)
+            caller.gone.set()
+            await asyncio.wait_for(call, PATIENCE)
+            assert caller.sent == []
+            await until(waits_no_more)
         again = Caller("/folders")
         await tabulary.asgi(again.scope, again.receive, again.send)
         assert again.sent[0]["status"] == 200

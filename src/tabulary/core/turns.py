@@ -45,7 +45,7 @@ class Turns(Generic[T]):
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _going: dict[Hashable, _Turn[T]] = field(default_factory=dict)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: dict[asyncio.Task[None], Hashable] = field(default_factory=dict)
 
     async def take(self, key: Hashable, run: Run[T]) -> T:
         """What ``run`` answers, from a run that begins now or later. Raises what that run raises."""
@@ -62,15 +62,28 @@ class Turns(Generic[T]):
         # Shielded: one caller who goes away must not take the answer from the others.
         return await asyncio.shield(going.following)
 
+    async def close(self) -> None:
+        """Begin nothing more, and end what follows a first run; who waits for it is cancelled. May be used again."""
+        for going in self._going.values():
+            if going.following is not None:
+                going.following.cancel()
+            going.run = going.following = None
+        led = dict(self._tasks)
+        for task in led:
+            task.cancel()
+        await asyncio.gather(*led, return_exceptions=True)
+        for key in led.values():
+            self._going.pop(key, None)  # of a task that was cancelled before it began
+
     def _pass_on(self, key: Hashable, seconds: float) -> None:
         """The run under this key has ended after so long: see to the one that is waited for, if any."""
-        ended = self._going[key]
-        if ended.run is None or ended.following is None:
-            del self._going[key]
+        ended = self._going.get(key)
+        if ended is None or ended.run is None or ended.following is None:
+            self._going.pop(key, None)
             return
         task = asyncio.ensure_future(self._lead(key, ended.run, ended.following, seconds))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = key
+        task.add_done_callback(self._tasks.pop)
 
     async def _lead(self, key: Hashable, run: Run[T], waiting: asyncio.Future[T], before: float) -> None:
         """Run for all who wait, also those who come in the pause: until it ends, the turn before is in its place."""
@@ -83,12 +96,17 @@ class Turns(Generic[T]):
                 self._going[key] = _Turn()
             began = self.clock()
             try:
-                waiting.set_result(await run())
+                answer = await run()
             finally:
                 seconds = self.clock() - began
+            if not waiting.done():  # as it is when :meth:`close` came between
+                waiting.set_result(answer)
         except BaseException as problem:
-            waiting.set_exception(problem)
-            waiting.exception()  # retrieved: those who waited may all have gone away
+            if isinstance(problem, asyncio.CancelledError):
+                waiting.cancel()
+            elif not waiting.done():
+                waiting.set_exception(problem)
+                waiting.exception()  # retrieved: those who waited may all have gone away
             if not isinstance(problem, Exception):
                 raise
         finally:

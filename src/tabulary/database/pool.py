@@ -88,6 +88,11 @@ class Pool(Generic[T]):
         while self._idle:
             self._discard(self._idle.pop())
 
+    async def settle(self) -> None:
+        """After :meth:`close`: wait for what is being opened for callers who may have gone; it is closed then."""
+        await asyncio.gather(*self._opening, return_exceptions=True)
+        await asyncio.sleep(0)  # their callbacks
+
     async def _open(self) -> T:
         """Open one for a place that is already counted; the place is given on when it fails.
 

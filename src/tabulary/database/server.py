@@ -83,6 +83,7 @@ class ServerDriver(Driver, Generic[C]):
 
     async def close(self) -> None:
         self._pool.close()
+        await self._pool.settle()
         await asyncio.gather(*self._ending)
         await asyncio.sleep(0)  # lets the transports close
 

@@ -286,6 +286,7 @@ class Versions:
         """Look no more. May be used again."""
         for task in self._looking:
             task.cancel()
+        await self._turns.close()  # a look that follows the cancelled one would connect again
         await asyncio.gather(*self._looking, return_exceptions=True)
         self._stop_watching()
 

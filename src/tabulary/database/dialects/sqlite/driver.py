@@ -303,6 +303,8 @@ class SQLiteDriver(Driver):
     async def close(self) -> None:
         self.readers.close()
         self.writers.close()
+        await self.readers.settle()
+        await self.writers.settle()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
