@@ -12,6 +12,7 @@ from tabulary.core.errors import ConfigurationError
 from tabulary.services.retention import Retention
 from tabulary.services.schedules import Schedules, next_time
 
+from ..waiting import until
 from .conftest import Make
 
 pytestmark = pytest.mark.anyio
@@ -100,11 +101,7 @@ async def test_a_job_that_fails_runs_again() -> None:
 
     schedules.add("x", "* * * * * *", job)
     schedules.start()
-    import asyncio
-
-    async with asyncio.timeout(5):
-        while len(runs) < 2:
-            await asyncio.sleep(0.05)
+    await until(lambda: len(runs) >= 2)
     await schedules.stop()
 
 

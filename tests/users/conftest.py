@@ -13,6 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from tabulary import Tabulary
+from tabulary.core.stalling import Stopwatch
 
 from ..waiting import PATIENCE, free_port, until
 
@@ -108,6 +109,19 @@ def person(tabulary: Tabulary) -> Any:
         return str(await tabulary.users().create_one(data | {"policies": [{"policy": policy_key}]} | fields))
 
     return make
+
+
+def stalls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The milliseconds that answers are made to take, from now on. They take them: the clock itself is not asked."""
+    asked: list[float] = []
+    reach = Stopwatch.reach
+
+    async def told(self: Stopwatch, milliseconds: float) -> None:
+        await reach(self, milliseconds)
+        asked.append(milliseconds)
+
+    monkeypatch.setattr(Stopwatch, "reach", told)
+    return asked
 
 
 def bearer(name: str) -> dict[str, str]:

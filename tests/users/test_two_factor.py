@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import b32decode
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -25,8 +26,18 @@ READ = {"collection": "directus_users", "action": "read", "permissions": OWN}
 UPDATE = {"collection": "directus_users", "action": "update", "permissions": OWN, "fields": ["tfa_secret"]}
 
 
+MOMENT = int(time.time())
+
+
+@pytest.fixture(autouse=True)
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands still for codes, so that none ends on its way to the server."""
+    verify, moment = _Codes.verify, datetime.fromtimestamp(MOMENT, UTC)
+    monkeypatch.setattr(_Codes, "verify", lambda self, code, **more: verify(self, code, for_time=moment, **more))
+
+
 def now(secret: str, steps: int = 0) -> str:
-    return str(_Codes(secret).at(int(time.time()) + 30 * steps))
+    return str(_Codes(secret).at(MOMENT + 30 * steps))
 
 
 async def generate(client: httpx2.AsyncClient, headers: dict[str, str]) -> str:

@@ -61,7 +61,7 @@ class MemoryStore:
         if len(self._counters) > self._sweep_at:
             self._counters = {k: counter for k, counter in self._counters.items() if not 0 < counter[1] <= now}
             self._sweep_at = max(_SWEEP, 2 * len(self._counters))
-        return Count(hits + 1, end - now if end else 0.0)
+        return Count(hits + 1, min(end - now, seconds) if end else 0.0)  # their difference is not exact
 
     async def forget(self, key: str) -> None:
         self._counters.pop(key, None)
