@@ -18,6 +18,7 @@ from typing import Any, Self
 from starlette.types import ASGIApp
 
 from tabulary.access.accountability import Accountability
+from tabulary.access.links import own_page, with_token
 from tabulary.access.store import AccessStore
 from tabulary.core.events import Hooks
 from tabulary.core.passwords import Passwords
@@ -34,6 +35,7 @@ from tabulary.server.asgi import Application
 from tabulary.services import registry
 from tabulary.services.collections import CollectionsService
 from tabulary.services.fields import FieldsService
+from tabulary.services.first_admin import make_token
 from tabulary.services.relations import RelationsService
 from tabulary.services.schema_recovery import recover
 from tabulary.services.settings import mail_data
@@ -102,6 +104,18 @@ class Tabulary:
         """Install the system tables and, with ``admin``, the first administrator. Does nothing where they are."""
         given = AdminSpec.from_settings(self.settings) if admin else None
         return await bootstrap(self.platform.database, self.settings, given)
+
+    async def setup_link(self, address: str | None = None) -> str | None:
+        """A link by which whoever opens it within a day becomes the first administrator; links made before it end.
+
+        None when there is an administrator.
+
+        Args:
+            address: where the server is seen, such as ``https://example.com``; by default ``PUBLIC_URL``.
+        """
+        token = await make_token(self.platform)
+        page = f"{address}/admin/setup" if address else own_page(self.settings, "admin/setup")
+        return token and with_token(page, token)
 
     async def close(self) -> None:
         """Let action hooks end, send waiting mails and close all connections. The object may be opened again."""

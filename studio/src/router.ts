@@ -63,7 +63,8 @@ export const router = createRouter({
 router.beforeEach(async (to) => {
   if (!session.info) await loadInfo().catch(() => undefined);
   if (session.info && !session.info.setupCompleted) return to.path === "/setup" ? true : "/setup";
-  if (to.path === "/setup") return "/";
+  // With a token also then: there may be users, but no administrator. The server knows.
+  if (to.path === "/setup") return to.query.token ? true : "/";
   if (to.meta.open) return true;
   if (!session.user && !(await enter())) {
     return { path: "/login", query: to.path === "/" ? {} : { redirect: to.fullPath } };

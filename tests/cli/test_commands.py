@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -136,6 +137,55 @@ def test_start_installs_serves_and_stops(tmp_path: Path, environment: dict[str, 
     assert "Administrator: admin@example.com" in output
     assert re.search(r"Password \(shown only now\): \S{16}", output)
     assert (tmp_path / "tabulary.db").exists()
+
+
+def test_start_without_an_administrator_prints_a_link_to_become_one(
+    run: Run, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(port)]
+    link = rf"open:\nhttp://127\.0\.0\.1:{port}/admin/setup\?token=([\w-]{{43}})\n"
+
+    def started(*options: str, meanwhile: Callable[[], None] = lambda: None, **settings: str) -> str:
+        """What the server printed."""
+        server = subprocess.Popen(
+            [*command, *options],
+            cwd=tmp_path,
+            env={**environment, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            assert _ping(port) == b"pong"
+            meanwhile()
+        finally:
+            server.send_signal(signal.SIGINT)
+            output, _ = server.communicate(timeout=30)
+        return output
+
+    def set_up() -> None:
+        made = run("security", "setup-link", "--json")
+        tokens.append(json.loads(made.stdout)["link"].partition("?token=")[2])
+        body = {"project_owner": "ada@example.com", "password": "secret", "token": tokens[0]}
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/server/setup", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 204
+
+    tokens: list[str] = []
+    public = started("--setup-link", PUBLIC_URL="https://cms.example.com")
+    assert re.search(r"open:\nhttps://cms\.example\.com/admin/setup\?token=\S{43}\n", public), public
+    assert run("count", "directus_users").stdout == "0\n"
+    output = started("--workers", "1", meanwhile=set_up)
+    link = re.findall(rf"open:\nhttp://127\.0\.0\.1:{port}/admin/setup\?token=(\S{{43}})\n", output)
+    assert len(link) == 1, "also without the option, on a database that was installed so"
+    assert len(tokens[0]) == 43 and tokens[0] not in output, "the command's link went to who asked for it"
+    assert "/admin/setup" not in started(ADMIN_SETUP_LINK="true")
+    too_late = run("security", "setup-link")
+    assert (too_late.returncode, too_late.stdout) == (1, "")
+    assert "users create --admin" in too_late.stderr
 
 
 def _ping(port: int) -> bytes:

@@ -129,7 +129,7 @@ def test_every_command_and_option_is_described() -> None:
             if isinstance(parameter, click.Option) and not parameter.hidden:
                 name = max(parameter.opts, key=len)
                 assert name == "--help" or f"`{name}" in entry, f"{path} {name}"
-    described = set(re.findall(r"^\| `(tabulary [a-z:_ ]+?)(?: [A-Z. \[\]]+)?`", text, re.MULTILINE))
+    described = set(re.findall(r"^\| `(tabulary [a-z:_ -]+?)(?: [A-Z. \[\]]+)?`", text, re.MULTILINE))
     assert described == set(found)
 
 

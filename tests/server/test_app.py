@@ -179,7 +179,10 @@ async def test_setup_makes_the_first_administrator_once(tmp_path: Path) -> None:
         before = (await client.get("/server/info")).json()["data"]
         assert (before["setupCompleted"], before["version"]) == (False, "11.17.4")
         owner = {"project_owner": "owner@example.com", "password": "secret", "org_name": "Us"}
-        assert code(await client.post("/server/setup", json={"password": "x"})) == "INVALID_PAYLOAD"
+        assert code(await client.post("/server/setup", json=owner)) == "FORBIDDEN"
+        token = str(await tabulary.setup_link()).partition("?token=")[2]
+        owner["token"] = token
+        assert code(await client.post("/server/setup", json={"password": "x", "token": token})) == "INVALID_PAYLOAD"
         assert (await client.post("/server/setup", json=owner)).status_code == 204
         assert code(await client.post("/server/setup", json=owner)) == "FORBIDDEN"
         login = await client.post("/auth/login", json={"email": "owner@example.com", "password": "secret"})

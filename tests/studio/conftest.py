@@ -106,6 +106,8 @@ class Site:
 
     def __init__(self, tabulary: Tabulary, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.setup_link: str | None = None
+        """Where a server without an administrator gets one."""
         self._tabulary = tabulary
         config = uvicorn.Config(tabulary.asgi, host="127.0.0.1", port=port, log_level="error", lifespan="on")
         self._server = uvicorn.Server(config)
@@ -127,6 +129,8 @@ class Site:
         async def serve() -> None:
             await self._tabulary.open()
             await self._tabulary.bootstrap(admin=self._admin)
+            if not self._admin:
+                self.setup_link = await self._tabulary.setup_link()
             await self._server.serve()
 
         asyncio.run(serve())

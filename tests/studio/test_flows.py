@@ -21,7 +21,8 @@ EDITOR = "mina@example.com"
 def test_from_first_run_to_a_reset_password(chromium: Any, start_site: Callable[..., Site], mailbox: Mailbox) -> None:
     site = start_site(admin=False)
     admin = new_page(chromium, site)
-    set_up(admin)
+    set_up(admin, site)
+    no_second_administrator(new_page(chromium, site), site)
     make_collections(admin)
     write_items_with_nested_ones(admin)
     policy_for_editors(admin)
@@ -48,19 +49,53 @@ def new_page(chromium: Any, site: Site) -> Any:
     return page
 
 
-def set_up(page: Any) -> None:
+def set_up(page: Any, site: Site) -> None:
+    """Without the link there is only the question for it; with it the first administrator."""
     page.goto("/admin")
     page.wait_for_url("**/admin/setup")
+    page.get_by_text("This server has no administrator yet").wait_for()
+    assert axe(page) == []
+    screenshot(page, "00-no-link")
+    page.get_by_label("Setup link").fill("x" * 43)
+    page.get_by_role("button", name="Go on").click()
+    fill_account(page)
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("alert").get_by_text("wrong, used or expired").wait_for()
+    assert site.setup_link is not None
+    page.goto(site.setup_link)
+    page.get_by_label("Name of the project").wait_for()
+    assert "token" not in page.url
+    assert axe(page) == []
     screenshot(page, "01-first-run")
-    page.get_by_label("First name").fill("Ada")
-    page.get_by_label("E-mail").fill(ADMIN[0])
-    page.get_by_label("Password", exact=True).fill(ADMIN[1])
+    page.get_by_label("Name of the project").fill("Library")
+    fill_account(page)
     page.get_by_label("Password again").fill("another")
     page.get_by_role("button", name="Create account").click()
     page.get_by_text("The two passwords differ").wait_for()
     page.get_by_label("Password again").fill(ADMIN[1])
     page.get_by_role("button", name="Create account").click()
     page.get_by_text("No collections yet").wait_for()
+    page.get_by_role("link", name="Invite people").wait_for()
+    screenshot(page, "01-first-hint")
+
+
+def no_second_administrator(page: Any, site: Site) -> None:
+    """The link is used up, also for another browser that has it."""
+    page.goto(site.setup_link)
+    fill_account(page)
+    page.get_by_role("button", name="Create account").click()
+    page.get_by_role("alert").get_by_text("wrong, used or expired").wait_for()
+    page.get_by_role("link", name="Back to the login").click()
+    page.get_by_role("button", name="Log in", exact=True).wait_for()
+    assert page.problems == []
+    page.context.close()
+
+
+def fill_account(page: Any) -> None:
+    page.get_by_label("First name").fill("Ada")
+    page.get_by_label("E-mail").fill(ADMIN[0])
+    page.get_by_label("Password", exact=True).fill(ADMIN[1])
+    page.get_by_label("Password again").fill(ADMIN[1])
 
 
 def make_collections(page: Any) -> None:

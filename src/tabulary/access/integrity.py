@@ -81,6 +81,25 @@ async def count_users(connection: Connection) -> UserCounts:
     return UserCounts(admin, app, max(0, total - admin - app))
 
 
+async def has_admin(connection: Connection) -> bool:
+    """True when any user has admin access: also one that is suspended, invited or archived."""
+    admins, _ = await _reach(connection)
+    return bool(await _count(connection, sa.func.coalesce(admins, sa.false())))
+
+
+async def admin_role(connection: Connection) -> str | None:
+    """The key of a role that has a policy with admin access itself."""
+    granted = (
+        sa.select(_ACCESS.c.role)
+        .join_from(_ACCESS, _POLICIES, _ACCESS.c.policy == _POLICIES.c.id)
+        .where(_POLICIES.c.admin_access == sa.true(), _ACCESS.c.role.is_not(None))
+        .order_by(_ACCESS.c.role)
+        .limit(1)
+    )
+    rows = await connection.select(granted)
+    return rows[0]["role"] if rows else None
+
+
 async def _reach(connection: Connection) -> tuple[Condition, Condition]:
     """Which users have admin access, and which have admin or app access."""
     granted = (

@@ -26,7 +26,7 @@ _COMMANDS = {
     "state": ("tabulary.cli.state", "state", "Keep data model, rights and settings in files."),
     "backup": ("tabulary.cli.backup", "backup", "Save, verify and restore database and files."),
     "count": ("tabulary.cli.database", "count", "Print the number of items of a collection."),
-    "security": ("tabulary.cli.security", "security", "Make keys and secrets for settings."),
+    "security": ("tabulary.cli.security", "security", "Make keys, secrets and the link for the first administrator."),
     "config": ("tabulary.cli.config", "config", "Look at the settings."),
 }
 

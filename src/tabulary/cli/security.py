@@ -1,4 +1,4 @@
-"""``tabulary security``: values for settings."""
+"""``tabulary security``: values for settings, and the way in for the first administrator."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 
 import click
 
+from tabulary.cli.session import opened, run
 from tabulary.cli.tables import show
 from tabulary.core.tokens import random_token
 
@@ -14,7 +15,10 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def security() -> None:
-    """Make keys and secrets for settings. `key:generate` and `secret:generate` are the same commands."""
+    """Make keys and secrets for settings, and a link for the first administrator.
+
+    `key:generate` and `secret:generate` are the same commands.
+    """
 
 
 @security.command("key")
@@ -29,6 +33,23 @@ def generate_key(as_json: bool) -> None:
 def generate_secret(as_json: bool) -> None:
     """Print 32 random url-safe characters, as SECRET wants them."""
     _show("secret", random_token(32), as_json)
+
+
+@security.command("setup-link")
+@as_json
+def setup_link(as_json: bool) -> None:
+    """Print a link that makes the first administrator, once and within a day. Links made before it end."""
+    show({"link": run(_setup_link())}, as_json, "link")
+
+
+async def _setup_link() -> str:
+    async with opened() as tabulary:
+        link = await tabulary.setup_link()
+        if link is None:
+            raise click.ClickException(
+                "There is an administrator; another one is made by `tabulary users create --admin`"
+            )
+        return link
 
 
 def _show(name: str, value: str, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import uvicorn
@@ -29,18 +30,22 @@ _DEFAULT_ADMIN = "admin@example.com"
 @click.option("--host", help="Address to listen on (HOST; 0.0.0.0).")
 @click.option("--port", type=int, help="Port to listen on (PORT; 8055).")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that share the address, with a supervisor.")
-def start(host: str | None, port: int | None, workers: int | None) -> None:
+@click.option("--setup-link", is_flag=True, help="Make no administrator, but a link to become one (ADMIN_SETUP_LINK).")
+def start(host: str | None, port: int | None, workers: int | None, setup_link: bool) -> None:
     """Serve the API, after installing the system tables into an empty database.
 
     The first start on an empty database makes an administrator of ADMIN_EMAIL (admin@example.com) and ADMIN_PASSWORD
-    (made up and shown once). With --workers SIGHUP replaces all processes by new ones, without losing a request.
+    (made up and shown once). While there is no administrator, as with --setup-link, each start prints a link that makes
+    one, once and for a day. With --workers SIGHUP replaces all processes by new ones, without losing a request.
     """
     settings = Settings.load()
     settings = settings.with_values(**{k: v for k, v in (("HOST", host), ("PORT", port)) if v is not None})
     logs.configure(settings)
     if settings.secret_is_random:
         click.echo("SECRET is not set: logins will not survive a restart.", err=True)
-    if not settings["ADMIN_EMAIL"]:
+    if setup_link or settings["ADMIN_SETUP_LINK"]:
+        settings = settings.with_values(ADMIN_EMAIL=None)
+    elif not settings["ADMIN_EMAIL"]:
         settings = settings.with_values(ADMIN_EMAIL=_DEFAULT_ADMIN)
     tabulary = Tabulary(settings)
     listener = _listen(settings)
@@ -74,14 +79,14 @@ def _options(settings: Settings) -> dict[str, Any]:
 async def _install(tabulary: Tabulary, listener: socket.socket) -> None:
     """What has to happen once, before workers start; what goes wrong is one line."""
     async with tabulary:
-        _greet(tabulary, listener)
+        await _greet(tabulary, listener)
 
 
 async def _serve(tabulary: Tabulary, config: uvicorn.Config, listener: socket.socket) -> None:
     """Open first, so that what goes wrong is one line, then serve until a signal ends it."""
     await tabulary.open()
     try:
-        _greet(tabulary, listener)
+        await _greet(tabulary, listener)
         await _Server(config, tabulary).serve(sockets=[listener])
     finally:
         await tabulary.close()
@@ -132,12 +137,13 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _greet(tabulary: Tabulary, listener: socket.socket) -> None:
+async def _greet(tabulary: Tabulary, listener: socket.socket) -> None:
     installed = tabulary.installed
     if installed is not None and installed.admin_email:
         click.echo(f"Installed. Administrator: {installed.admin_email}")
         if installed.admin_password:
             click.echo(f"Password (shown only now): {installed.admin_password}")
+    address = None
     if listener.family == socket.AF_UNIX:
         click.echo(f"Tabulary is at {listener.getsockname()}")
     else:
@@ -145,3 +151,10 @@ def _greet(tabulary: Tabulary, listener: socket.socket) -> None:
         address = f"http://{'localhost' if host in ('0.0.0.0', '::') else host}:{port}"
         studio = f", its Studio at {address}/admin" if (DIST / "index.html").is_file() else ""
         click.echo(f"Tabulary is at {address}{studio}")
+    if tabulary.settings["SERVE_APP"]:
+        public = urlsplit(str(tabulary.settings["PUBLIC_URL"]))
+        link = await tabulary.setup_link(
+            None if public.netloc or address is None else address + public.path.rstrip("/")
+        )
+        if link:
+            click.echo(f"There is no administrator yet. To become it, once and within a day, open:\n{link}")

@@ -89,6 +89,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "ADMIN_EMAIL": None,
     "ADMIN_PASSWORD": None,
     "ADMIN_TOKEN": None,
+    "ADMIN_SETUP_LINK": False,
     "USERS_ADMIN_ACCESS_LIMIT": math.inf,
     "USERS_APP_ACCESS_LIMIT": math.inf,
     "USERS_API_ACCESS_LIMIT": math.inf,

@@ -14,6 +14,8 @@ changed (PostgreSQL's NOTIFY, a bus) only makes an idle process look earlier: lo
 database that does not answer fails requests instead of letting old rights pass.
 
 Rows that another product or a person writes do not raise versions; ``longest`` bounds for how long they go unnoticed.
+
+The table also has the row ``setup``: the hash of the link for the first administrator, which nobody remembers.
 """
 
 from __future__ import annotations

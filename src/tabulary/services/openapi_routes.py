@@ -120,7 +120,8 @@ FIXED: Final = (
     Fixed("get", "/server/specs/graphql/{scope}", "getGraphqlOf", "Server", "The schema of items or system", _OCTETS),
     Fixed(
         "post", "/server/setup", "setup", "Server", "Make the first administrator", "none",
-        ("project_owner!", "password!", "first_name", "last_name", "project_usage", "org_name", "product_updates"),
+        ("token!", "project_owner!", "password!", "first_name", "last_name", "language", "project_name",
+         "project_usage", "org_name", "product_updates"),
     ),
     Fixed("get", "/schema/snapshot", "schemaSnapshot", "Schema", "The data model", "export", query=("Export",),
           access="admin"),

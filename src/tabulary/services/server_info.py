@@ -1,18 +1,14 @@
-"""What a server tells of itself, and its first set-up (``/server/info|setup``, spec schema-and-platform §4.3)."""
+"""What a server tells of itself (``/server/info``, spec schema-and-platform §4.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from tabulary.access.accountability import Accountability
-from tabulary.core.errors import Forbidden, InvalidPayload
 from tabulary.core.log_levels import allowed_levels
-from tabulary.database.connection import Connection
 from tabulary.items.platform import Platform
 from tabulary.schema.overview import Schema
 from tabulary.services.health import COMPATIBLE_VERSION
-from tabulary.services.settings import OWNER_FIELDS
 
 PROJECT_FIELDS = (
     "project_name",
@@ -33,7 +29,6 @@ PROJECT_FIELDS = (
     "public_registration_verify_email",
 )
 _BACKGROUND = "public_background"
-_LOCK = "setup"
 
 
 async def server_info(platform: Platform, schema: Schema, accountability: Accountability) -> dict[str, Any]:
@@ -44,44 +39,22 @@ async def server_info(platform: Platform, schema: Schema, accountability: Accoun
         answer |= _limits(platform)
     if accountability.user is not None or not answer["setupCompleted"]:
         answer["version"] = COMPATIBLE_VERSION
+    if not answer["setupCompleted"]:  # for who is about to choose the first password
+        answer["passwordPolicy"] = await _password_policy(platform, schema)
     return answer
 
 
-async def set_up(platform: Platform, schema: Schema, given: Mapping[str, Any]) -> None:
-    """Make the first administrator and store who owns the project, all or nothing. Nothing is reported to anyone.
-
-    Raises :class:`Forbidden` once there is any user, and :class:`InvalidPayload` without address or password.
-    """
-    if await _has_users(platform, schema):
-        raise Forbidden
-    for name in ("project_owner", "password"):
-        if not isinstance(given.get(name), str) or not given[name]:
-            raise InvalidPayload(f'"{name}" is required')
-    user = {name: given.get(name) for name in ("password", "first_name", "last_name")}
-    user |= {"email": given["project_owner"], "status": "active"}
-    owner = {name: given.get(name) for name in OWNER_FIELDS if name in given}
-
-    async def install(connection: Connection) -> None:
-        def service(collection: str) -> Any:
-            return platform.service(collection, schema=schema, connection=connection)
-
-        # two visitors of a new server at once: the second one is too late
-        await connection.dialect.lock(connection, _LOCK)
-        if await _has_users(platform, schema, connection):
-            raise Forbidden
-        role = await service("directus_roles").create_one({"name": "Administrator", "icon": "verified"})
-        rights = {"name": "Administrator", "icon": "verified", "admin_access": True, "app_access": True}
-        policy = await service("directus_policies").create_one(rights)
-        await service("directus_access").create_one({"role": role, "policy": policy, "sort": 1})
-        await service("directus_users").create_one({**user, "role": role})
-        await service("directus_settings").upsert_singleton(owner)
-
-    await platform.database.run_in_transaction(install)
-
-
-async def _has_users(platform: Platform, schema: Schema, connection: Connection | None = None) -> bool:
-    users = platform.service("directus_users", schema=schema, connection=connection)
+async def _has_users(platform: Platform, schema: Schema) -> bool:
+    users = platform.service("directus_users", schema=schema)
     return bool(await users.get_keys_by_query({"limit": 1}))
+
+
+async def _password_policy(platform: Platform, schema: Schema) -> str | None:
+    row = await platform.service("directus_settings", schema=schema).read_singleton(
+        {"fields": ["auth_password_policy"]}
+    )
+    policy: str | None = row.get("auth_password_policy")
+    return policy
 
 
 async def _project(platform: Platform, schema: Schema) -> dict[str, Any]:

@@ -157,6 +157,8 @@ export interface ServerInfo {
     public_registration_verify_email: boolean;
   };
   setupCompleted: boolean;
+  /** The project's rule for passwords; only told while nobody is there who could ask. */
+  passwordPolicy?: string | null;
   version?: string;
   queryLimit?: { default: number; max: number };
 }

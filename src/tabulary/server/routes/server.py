@@ -15,9 +15,10 @@ from tabulary.items.platform import Platform
 from tabulary.server import respond
 from tabulary.server.request import ApiRequest
 from tabulary.server.routing import not_found
+from tabulary.services.first_admin import set_up
 from tabulary.services.health import COMPATIBLE_VERSION, Health
 from tabulary.services.openapi import OpenApi
-from tabulary.services.server_info import server_info, set_up
+from tabulary.services.server_info import server_info
 
 Sdl = Callable[[ApiRequest, str], Awaitable[str]]
 """Makes the caller's GraphQL schema of a scope, ``items`` or ``system``."""
@@ -62,7 +63,7 @@ class Server:
         return Response(json.encode(answer), status, {"Cache-Control": "no-cache"}, media_type=_HEALTH_TYPE)
 
     async def setup(self, request: ApiRequest) -> Response:
-        """Make the first administrator; only while there is no user at all."""
+        """Make the first administrator, with the token of a setup link; only while there is none."""
         await set_up(request.platform, request.schema, request.payload if isinstance(request.payload, dict) else {})
         return respond.nothing()
 
