@@ -3,7 +3,9 @@
  *
  * Paths are relative to the server's root, which is the folder above the Studio's <base>.
  */
+import { parseExact, stringifyExact } from "./json";
 import type { Item, Key, Query } from "./types";
+import { unreadableIn } from "./unreadable";
 
 export interface ApiProblem {
   message: string;
@@ -53,7 +55,7 @@ export function serialise(query: Query & Record<string, unknown>): string {
     if (Array.isArray(value)) {
       if (value.length) parts.push(`${name}=${encodeURIComponent(value.join(","))}`);
     } else if (typeof value === "object") {
-      if (Object.keys(value).length) parts.push(`${name}=${encodeURIComponent(JSON.stringify(value))}`);
+      if (Object.keys(value).length) parts.push(`${name}=${encodeURIComponent(stringifyExact(value))}`);
     } else parts.push(`${name}=${encodeURIComponent(String(value))}`);
   }
   return parts.join("&");
@@ -62,6 +64,7 @@ export function serialise(query: Query & Record<string, unknown>): string {
 const LONGEST_URL = 6000;
 
 async function send(method: Method, path: string, options: Options): Promise<{ data: unknown; meta?: unknown } | null> {
+  refuseUnreadable(options.body);
   let address = url(path, options.query);
   let body = options.body;
   if (method === "GET" && address.length > LONGEST_URL) {
@@ -78,7 +81,7 @@ async function send(method: Method, path: string, options: Options): Promise<{ d
       credentials: "same-origin",
       signal: options.signal,
       headers: body === undefined || form ? {} : { "Content-Type": "application/json" },
-      body: body === undefined ? undefined : form ? (body as FormData) : JSON.stringify(body),
+      body: body === undefined ? undefined : form ? (body as FormData) : stringifyExact(body),
     });
   } catch (problem) {
     if (problem instanceof DOMException && problem.name === "AbortError") throw problem;
@@ -87,7 +90,18 @@ async function send(method: Method, path: string, options: Options): Promise<{ d
   if (!response.ok) throw await failure(response, path);
   if (response.status === 204) return null;
   const text = await response.text();
-  return text.startsWith("{") ? (JSON.parse(text) as { data: unknown }) : null;
+  return text.startsWith("{") ? (parseExact(text) as { data: unknown }) : null;
+}
+
+/** What cannot be read is said as the server says what is wrong, so that forms show it at the field. */
+function refuseUnreadable(body: unknown): void {
+  const found = unreadableIn(body);
+  if (!found.length) return;
+  throw new ApiError(400, found.map(({ path, kind }) => {
+    const nested = path.length > 1 && typeof path[0] === "string";
+    const field = path.filter((part) => typeof part === "string").at(-1);
+    return { message: "", extensions: { code: "UNREADABLE", type: kind, field, ...(nested ? { path } : {}) } };
+  }));
 }
 
 async function failure(response: Response, path: string): Promise<ApiError> {

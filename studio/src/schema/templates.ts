@@ -1,4 +1,5 @@
 /** Display templates such as "{{ first_name }} {{ last_name }}": which fields they need, and how they read. */
+import { stringifyExact } from "@/api/json";
 import type { Item } from "@/api/types";
 
 const PLACE = /\{\{\s*(.*?)\s*\}\}/g;
@@ -26,6 +27,6 @@ export function pick(value: unknown, path: string): unknown {
 function text(value: unknown): string {
   if (value === null || value === undefined) return "";
   if (Array.isArray(value)) return value.map(text).filter(Boolean).join(", ");
-  if (typeof value === "object") return JSON.stringify(value);
+  if (typeof value === "object") return stringifyExact(value);
   return String(value);
 }

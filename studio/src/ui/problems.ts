@@ -23,7 +23,7 @@ function listed(value: unknown): string {
 
 const FIELD_CODES = new Set([
   "FAILED_VALIDATION", "RECORD_NOT_UNIQUE", "NOT_NULL_VIOLATION", "CONTAINS_NULL_VALUES", "INVALID_FOREIGN_KEY", "VALUE_TOO_LONG",
-  "VALUE_OUT_OF_RANGE",
+  "VALUE_OUT_OF_RANGE", "UNREADABLE",
 ]);
 
 /** The problems that name a field, by that field (nested ones by the relation field they came through). */
