@@ -5,7 +5,7 @@ import { defineConfig } from "vite";
 
 const server = process.env.TABULARY_URL ?? "http://127.0.0.1:8055";
 const api =
-  "^/(access|activity|assets|auth|collections|comments|fields|files|folders|items|notifications|permissions|policies|presets|relations|revisions|roles|schema|server|sessions|settings|shares|translations|users|utils|versions)(/|\\?|$)";
+  "^/(access|activity|assets|auth|collections|comments|dashboards|fields|files|folders|items|notifications|panels|permissions|policies|presets|relations|revisions|roles|schema|server|sessions|settings|shares|translations|users|utils|versions)(/|\\?|$)";
 
 // Assets are addressed relative to the page's <base>, which the server sets: one build works below any path.
 export default defineConfig(({ command }) => ({
@@ -44,6 +44,6 @@ export default defineConfig(({ command }) => ({
       },
     },
   },
-  server: { proxy: { [api]: { target: server, changeOrigin: false } } },
+  server: { proxy: { [api]: { target: server, changeOrigin: false }, "^/websocket": { target: server, ws: true } } },
   test: { environment: "happy-dom", include: ["tests/**/*.test.ts"] },
 }));

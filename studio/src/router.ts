@@ -25,6 +25,7 @@ const routes: RouteRecordRaw[] = [
   { path: "/accept-invite", component: () => import("@/pages/entry/AcceptPage.vue"), meta: open },
   { path: "/register", component: () => import("@/pages/entry/RegisterPage.vue"), meta: open },
   { path: "/logout", component: () => import("@/pages/entry/LoginPage.vue"), meta: open },
+  { path: "/shared/:key", component: () => import("@/pages/shared/SharedPage.vue"), props: named("shareId"), meta: open },
   {
     path: "/",
     component: () => import("@/layout/AppShell.vue"),
@@ -33,6 +34,8 @@ const routes: RouteRecordRaw[] = [
       { path: "content", component: () => import("@/pages/content/ContentPage.vue") },
       { path: "content/:collection", component: () => import("@/pages/content/CollectionPage.vue"), props: true },
       { path: "content/:collection/:key", component: () => import("@/pages/content/ItemPage.vue"), props: keyed },
+      { path: "insights", component: () => import("@/pages/insights/InsightsPage.vue") },
+      { path: "insights/:key", component: () => import("@/pages/insights/DashboardPage.vue"), props: named("dashboardId") },
       { path: "files", component: () => import("@/pages/files/FilesPage.vue") },
       { path: "files/:key", component: () => import("@/pages/files/FilePage.vue"), props: named("fileId") },
       { path: "users", component: () => import("@/pages/users/UsersPage.vue") },

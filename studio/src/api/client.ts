@@ -42,6 +42,15 @@ export function onSessionLost(listener: () => void): void {
   sessionLost.add(listener);
 }
 
+let guest: string | null = null;
+/**
+ * Speak with the token of a share from now on instead of the user's cookie: whoever follows a link sees what it shows,
+ * also when they are logged in here. Null ends it.
+ */
+export function speakAsGuest(token: string | null): void {
+  guest = token;
+}
+
 export function url(path: string, query?: Query & Record<string, unknown>): string {
   const parameters = query ? serialise(query) : "";
   return root + path.replace(/^\//, "") + (parameters ? `?${parameters}` : "");
@@ -78,9 +87,12 @@ async function send(method: Method, path: string, options: Options): Promise<{ d
   try {
     response = await fetch(address, {
       method,
-      credentials: "same-origin",
+      credentials: guest === null ? "same-origin" : "omit",
       signal: options.signal,
-      headers: body === undefined || form ? {} : { "Content-Type": "application/json" },
+      headers: {
+        ...(body === undefined || form ? {} : { "Content-Type": "application/json" }),
+        ...(guest ? { Authorization: `Bearer ${guest}` } : {}),
+      },
       body: body === undefined ? undefined : form ? (body as FormData) : stringifyExact(body),
     });
   } catch (problem) {
@@ -155,7 +167,8 @@ export const items = {
 };
 
 export function assetUrl(id: string, query?: Record<string, unknown>): string {
-  return url(`assets/${id}`, query);
+  // Images cannot send headers. The guest's token is good for this one share, and for minutes.
+  return url(`assets/${id}`, guest ? { ...query, access_token: guest } : query);
 }
 
 /** Upload with progress, which fetch cannot tell. */

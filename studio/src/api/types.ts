@@ -161,6 +161,7 @@ export interface ServerInfo {
   passwordPolicy?: string | null;
   version?: string;
   queryLimit?: { default: number; max: number };
+  websocket?: false | { rest: false | { authentication: string; path: string } };
 }
 
 export interface CollectionAccess {

@@ -86,6 +86,12 @@ export async function logout(): Promise<void> {
   forget();
 }
 
+/** The guest of a share: nobody with an account, but with rights of their own. */
+export function enterAsGuest(permissions: PermissionsMe): void {
+  clearTimeout(timer);
+  Object.assign(state, { user: null, permissions, globals: {} });
+}
+
 export function forget(): void {
   clearTimeout(timer);
   localStorage.removeItem(EXPIRES);
