@@ -11,9 +11,10 @@ or, in any ASGI application, ``app.mount("/data", tabulary.asgi)``.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from functools import cached_property, partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from starlette.types import ASGIApp
 
@@ -40,6 +41,9 @@ from tabulary.services.relations import RelationsService
 from tabulary.services.schema_recovery import recover
 from tabulary.services.settings import mail_data
 from tabulary.services.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from tabulary.services.advice.report import Advice
 
 
 class Tabulary:
@@ -175,6 +179,31 @@ class Tabulary:
     async def relations(self, accountability: Accountability | None = None) -> RelationsService:
         """The relations between collections. For one piece of work, like :meth:`service`."""
         return RelationsService(platform=self.platform, schema=await self.schema(), accountability=accountability)
+
+    async def advise(
+        self,
+        *collections: str,
+        apply: bool = False,
+        system: bool = False,
+        search: bool = True,
+        log: Iterable[str] = (),
+        most_rows: int | None = None,
+    ) -> Advice:
+        """Indexes that reads in use lack, each with what it brought when it was tried; ``apply`` makes those that help.
+
+        Args:
+            collections: only indexes of these.
+            system: also of system collections.
+            search: also indexes that ``?search=`` uses.
+            log: lines of a log in JSON (``LOG_STYLE=raw``) with slow reads.
+            most_rows: tables with more rows are not tried.
+
+        Raises :class:`InvalidPayload` for a collection that does not exist.
+        """
+        from tabulary.services.advice.advisor import MOST_ROWS, Advisor, Request  # a server never needs it
+
+        asked = Request(collections, apply, system, search, log, MOST_ROWS if most_rows is None else most_rows)
+        return await Advisor(self.platform).advise(asked)
 
     @cached_property
     def asgi(self) -> ASGIApp:

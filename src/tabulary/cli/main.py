@@ -25,6 +25,7 @@ _COMMANDS = {
     "schema": ("tabulary.cli.schema", "schema", "Take, compare and apply snapshots of the data model."),
     "state": ("tabulary.cli.state", "state", "Keep data model, rights and settings in files."),
     "backup": ("tabulary.cli.backup", "backup", "Save, verify and restore database and files."),
+    "advise": ("tabulary.cli.advise", "advise", "Propose indexes for what is read, with their measured effect."),
     "count": ("tabulary.cli.database", "count", "Print the number of items of a collection."),
     "security": ("tabulary.cli.security", "security", "Make keys, secrets and the link for the first administrator."),
     "config": ("tabulary.cli.config", "config", "Look at the settings."),

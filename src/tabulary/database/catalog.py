@@ -110,6 +110,8 @@ class IndexFacts:
     columns: tuple[str, ...]
     unique: bool
     is_constraint: bool = False
+    is_valid: bool = True
+    """False for what a broken-off ``CREATE INDEX CONCURRENTLY`` left: it is kept up but never used."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable, Executabl
 from tabulary.core import json
 from tabulary.database.catalog import ColumnFacts, IndexFacts
 from tabulary.database.connection import Connection
-from tabulary.database.naming import FOREIGN_KEY_LIMIT, constraint_name
+from tabulary.database.naming import FOREIGN_KEY_LIMIT, constraint_name, rolling_hash
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -151,6 +151,8 @@ class DDL(ABC):
     index_name_limit: ClassVar[int | None]
     indexes_foreign_keys: ClassVar[bool] = False
     """True where a foreign key makes an index of its own."""
+    indexes_concurrently: ClassVar[bool] = False
+    """True where ``concurrently`` means a statement of another kind, which must not run in a transaction."""
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -232,8 +234,24 @@ class DDL(ABC):
 
     def index_text(self, table: str, *columns: str, concurrently: bool = False) -> str:
         """The statement of :meth:`create_index`."""
-        name = constraint_name(table, "_".join(columns), "index", self.index_name_limit)
-        return self._text(CreateIndex(sa.Index(name, *bare(table, *columns).c)))
+        return self._text(CreateIndex(sa.Index(self.index_name(table, *columns), *bare(table, *columns).c)))
+
+    def index_name(self, table: str, *columns: str) -> str:
+        """The name that :meth:`create_index` gives."""
+        return constraint_name(table, "_".join(columns), "index", self.index_name_limit)
+
+    def search_index_name(self, table: str, columns: Sequence[str]) -> str:
+        """The name that :meth:`search_index_texts` gives."""
+        return self.index_name(table, f"search_{rolling_hash('/'.join(columns))}")
+
+    def drop_index_texts(self, table: str, name: str) -> list[str]:
+        """The statements that drop an index of a table, of either kind."""
+        return [f"DROP INDEX {self.dialect.quote(name)}"]
+
+    async def drop_remains(  # noqa: B027 - most databases make an index or do not
+        self, connection: Connection, name: str
+    ) -> None:
+        """Drop what the broken-off making of an index has left under its name."""
 
     def can_index(self, column: ColumnFacts) -> bool:
         """Whether an ordinary index takes every value of a column, also those that are written later."""
@@ -252,7 +270,8 @@ class DDL(ABC):
         """Drop the indexes of :meth:`search_index_texts`, where there are any."""
         for index in await self.dialect.catalog.search_indexes(connection):
             if index.table == table:
-                await connection.execute(f"DROP INDEX {self.dialect.quote(index.name)}")
+                for statement in self.drop_index_texts(table, index.name):
+                    await connection.execute(statement)
 
     async def drop_unique(self, connection: Connection, table: str, column: str) -> bool:
         """Drop what makes the column unique, whatever its name. False when there is nothing."""

@@ -7,6 +7,7 @@
 * ``expressions.py``  SQL expressions for reads: JSON building, formats, functions, casts of values
 * ``errors.py``       what a driver's exception means
 * ``dump.py``         saving and loading the whole database
+* ``trial.py``        what indexes would bring
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from tabulary.database.dump import Dump
 from tabulary.database.errors import DatabaseProblem
 from tabulary.database.journal import Journal
 from tabulary.database.options import ConnectionOptions
+from tabulary.database.trial import Trial
 
 if TYPE_CHECKING:
     from tabulary.database.dialects.values import Values
@@ -211,6 +213,7 @@ class Dialect(ABC):
     catalog: Catalog
     ddl: DDL
     dump: Dump
+    trial: Trial
     journal: Journal | None = None
     """Where changes of tables are not part of transactions: what is known about those under way."""
     sa_dialect: SADialect

@@ -16,6 +16,7 @@ from tabulary.database.dialects.mysql.driver import MySQLConnection, MySQLDriver
 from tabulary.database.dialects.mysql.dump import MySQLDump
 from tabulary.database.dialects.mysql.expressions import MySQLExpressions
 from tabulary.database.dialects.mysql.journal import MySQLJournal
+from tabulary.database.dialects.mysql.trial import MySQLTrial
 from tabulary.database.dialects.mysql.values import MySQLValues
 from tabulary.database.driver import Driver
 from tabulary.database.options import ConnectionOptions
@@ -36,6 +37,7 @@ class MySQL(Dialect):
         self.catalog = MySQLCatalog()
         self.ddl = MySQLDDL(self)
         self.dump = MySQLDump()
+        self.trial = MySQLTrial()
         self.journal = MySQLJournal()
 
     def driver(self, options: ConnectionOptions) -> Driver:

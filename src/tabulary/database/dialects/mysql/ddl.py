@@ -124,6 +124,9 @@ class MySQLDDL(DDL):
                 )
         await super().add_foreign_key(connection, key)
 
+    def drop_index_texts(self, table: str, name: str) -> list[str]:
+        return [f"DROP INDEX {self.dialect.quote(name)} ON {self.dialect.quote(table)}"]
+
     async def search_index_texts(
         self, connection: Connection, table: str, key: str, columns: Sequence[str], concurrently: bool = False
     ) -> list[str]:

@@ -14,6 +14,7 @@ from tabulary.database.dialects.postgresql.ddl import PostgreSQLDDL
 from tabulary.database.dialects.postgresql.driver import PostgreSQLDriver
 from tabulary.database.dialects.postgresql.dump import PostgreSQLDump
 from tabulary.database.dialects.postgresql.expressions import PostgreSQLExpressions
+from tabulary.database.dialects.postgresql.trial import PostgreSQLTrial
 from tabulary.database.dialects.postgresql.values import PostgreSQLValues
 from tabulary.database.driver import Driver
 from tabulary.database.options import ConnectionOptions
@@ -40,6 +41,7 @@ class PostgreSQL(Dialect):
         self.catalog = PostgreSQLCatalog()
         self.ddl = PostgreSQLDDL(self)
         self.dump = PostgreSQLDump()
+        self.trial = PostgreSQLTrial()
 
     def driver(self, options: ConnectionOptions) -> Driver:
         return PostgreSQLDriver(self, options)

@@ -81,7 +81,7 @@ ORDER BY c.relname, k.conname
 """
 
 _INDEXES = """
-SELECT i.relname, x.indisunique, k.oid IS NOT NULL,
+SELECT i.relname, x.indisunique, k.oid IS NOT NULL, x.indisvalid,
     ARRAY(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS u(n, place)
         JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = u.n ORDER BY u.place)
 FROM pg_index x
@@ -139,8 +139,8 @@ class PostgreSQLCatalog(Catalog):
 
     async def indexes(self, connection: Connection, table: str) -> list[IndexFacts]:
         return [
-            IndexFacts(name, tuple(columns), unique, constraint)
-            for name, unique, constraint, columns in await connection.fetch_rows(_INDEXES, [table])
+            IndexFacts(name, tuple(columns), unique, constraint, valid)
+            for name, unique, constraint, valid, columns in await connection.fetch_rows(_INDEXES, [table])
         ]
 
     async def search_indexes(self, connection: Connection) -> list[SearchIndexFacts]:

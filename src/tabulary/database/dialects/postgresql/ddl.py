@@ -21,7 +21,7 @@ from tabulary.database.ddl import (
     bare,
     geometry_kind,
 )
-from tabulary.database.naming import constraint_name, rolling_hash
+from tabulary.database.naming import constraint_name
 
 _TYPES = {
     "text": "text",
@@ -44,11 +44,15 @@ _LONGEST_INDEXED = 600
 _TRIGRAMS_PLACE = """
 SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_trgm'
 """
+_INVALID = """
+SELECT 1 FROM pg_index x WHERE x.indexrelid = to_regclass(quote_ident($1)) AND NOT x.indisvalid
+"""
 _TRIGRAMS_AVAILABLE = "SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'"
 
 
 class PostgreSQLDDL(DDL):
     index_name_limit: ClassVar[int | None] = 63
+    indexes_concurrently: ClassVar[bool] = True
 
     def type_text(self, spec: ColumnSpec) -> str:
         if spec.type in ("string", "hash"):
@@ -96,9 +100,13 @@ class PostgreSQLDDL(DDL):
         await self._make(connection, CreateIndex(index))
 
     def index_text(self, table: str, *columns: str, concurrently: bool = False) -> str:
-        name = constraint_name(table, "_".join(columns), "index", self.index_name_limit)
+        name = self.index_name(table, *columns)
         index = sa.Index(name, *bare(table, *columns).c, postgresql_concurrently=concurrently)
         return self._text(CreateIndex(index))
+
+    async def drop_remains(self, connection: Connection, name: str) -> None:
+        if await connection.fetch_value(_INVALID, [name]):
+            await connection.execute(f"DROP INDEX IF EXISTS {self.dialect.quote(name)}")
 
     def can_index(self, column: ColumnFacts) -> bool:
         """A value has to fit a third of a page (2,704 bytes): writing a longer one would fail because of the index."""
@@ -118,7 +126,7 @@ class PostgreSQLDDL(DDL):
             texts = ["CREATE EXTENSION IF NOT EXISTS pg_trgm"]
         quote = self.dialect.quote
         operators = f"{quote(schema)}.gin_trgm_ops" if schema else "gin_trgm_ops"
-        name = constraint_name(table, f"search_{rolling_hash('/'.join(columns))}", "index", self.index_name_limit)
+        name = self.search_index_name(table, columns)
         indexed = ", ".join(f"lower({quote(column)}) {operators}" for column in columns)
         how = "INDEX CONCURRENTLY" if concurrently else "INDEX"
         return [*texts, f"CREATE {how} {quote(name)} ON {quote(table)} USING gin ({indexed})"]

@@ -15,6 +15,7 @@ from tabulary.database.dialects.sqlite.ddl import SQLiteDDL
 from tabulary.database.dialects.sqlite.driver import SQLiteDriver
 from tabulary.database.dialects.sqlite.dump import SQLiteDump
 from tabulary.database.dialects.sqlite.expressions import SQLiteExpressions
+from tabulary.database.dialects.sqlite.trial import SQLiteTrial
 from tabulary.database.dialects.sqlite.values import SQLiteValues
 from tabulary.database.driver import Driver
 from tabulary.database.options import ConnectionOptions
@@ -35,6 +36,7 @@ class SQLite(Dialect):
         self.catalog = SQLiteCatalog()
         self.ddl = SQLiteDDL(self)
         self.dump = SQLiteDump()
+        self.trial = SQLiteTrial()
 
     def driver(self, options: ConnectionOptions) -> Driver:
         return SQLiteDriver(self, options)

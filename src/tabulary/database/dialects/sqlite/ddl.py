@@ -126,6 +126,14 @@ class SQLiteDDL(DDL):
         old = search.removal(quote, table) if await self._has_search_index(connection, table) else []
         return [*old, *search.creation(quote, table, key, columns)]
 
+    def search_index_name(self, table: str, columns: Sequence[str]) -> str:
+        return search.index_name(table)
+
+    def drop_index_texts(self, table: str, name: str) -> list[str]:
+        if name == search.index_name(table):
+            return search.removal(self.dialect.quote, table)
+        return super().drop_index_texts(table, name)
+
     async def drop_search_index(self, connection: Connection, table: str) -> None:
         if await self._has_search_index(connection, table):
             for statement in search.removal(self.dialect.quote, table):
