@@ -79,7 +79,8 @@ def _show(advice: Advice, apply: bool) -> None:
     if useless := advice.of("no effect"):
         console.print("\nTried without effect:")
         for proposal in useless:
-            console.print(f"  {escape(_place(proposal))}: {escape('; '.join(proposal.why))}", soft_wrap=True)
+            served = f" ({proposal.problem})" if proposal.problem else ""
+            console.print(f"  {escape(_place(proposal))}: {escape('; '.join(proposal.why) + served)}", soft_wrap=True)
     for note in advice.notes:
         console.print(escape(note), soft_wrap=True)
     if advice.of("helps") and not apply:

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one run of a SELECT cost: an ``amount`` in the dialect's unit, and the names of the indexes it used."""
+    """What one run of a SELECT cost: an ``amount`` in the dialect's unit, and the names of the indexes it used.
+
+    ``milliseconds`` are the database's own, without the way there and back.
+    """
 
     amount: int
     indexes: frozenset[str]
+    milliseconds: float
 
 
 class Trial(ABC):
@@ -31,6 +35,8 @@ class Trial(ABC):
 
     unit: ClassVar[str]
     """What :attr:`Work.amount` counts, in a word for people."""
+    little: ClassVar[int] = 500
+    """Work that nobody notices: to save it is worth no index."""
     can_take_back: ClassVar[bool] = True
     """Whether an index that was made in a transaction goes when the transaction is rolled back."""
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -289,9 +290,12 @@ class _Work:
             for proposal in proposals:
                 await self._make(connection, proposal)
             after = await measured(connection, await self._again(use, connection, read, proposals))
-        if is_better(before, otherwise) and not is_better(otherwise, after):
+        better = partial(is_better, connection.dialect.trial)
+        if better(before, otherwise) and not better(otherwise, after):
             _give(known, "helps", use, before, otherwise)
-        elif is_better(otherwise, after):
+            for proposal in new:
+                proposal.problem = f"{' and '.join(sorted(otherwise.indexes))} would serve that read"
+        elif better(otherwise, after):
             _give([*known, *proposals], "helps", use, before, after)
         for proposal in new:
             if proposal.status != "helps":
@@ -306,7 +310,7 @@ class _Work:
                 await self._make(connection, proposal)
                 made.append(proposal)
             after = await measured(connection, read)
-            if is_better(before, after):
+            if is_better(connection.dialect.trial, before, after):
                 for proposal in _give(proposals, "made", use, before, after):
                     self._indexes[proposal.collection].append(IndexFacts(proposal.name, proposal.columns, False))
                     logger.info("made the index %s: %s", proposal.name, "; ".join(proposal.sql))

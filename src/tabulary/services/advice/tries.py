@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tabulary.access.permissions import UNRESTRICTED
 from tabulary.database.connection import Connection, Statement
-from tabulary.database.dialects.base import Dialect
+from tabulary.database.trial import Trial, Work
 from tabulary.items.conditions import Condition, Resolver
 from tabulary.items.filter import parse_rule
 from tabulary.items.plan import Node
@@ -26,8 +25,10 @@ from tabulary.services.advice.wanted import Wanted, wanted_by
 
 LONGEST = 30.0
 """Seconds that one read may take in a try."""
-_RUNS, _ENOUGH = 5, 1.0
-"""How often a read is timed at most, and the seconds after which it is not run again."""
+_RUNS, _ENOUGH = 6, 1_000.0
+"""How often a read is timed at most, and the milliseconds after which it is not run again."""
+_NOISE = 5.0
+"""Milliseconds that a busy machine may add."""
 _SHOWN, _CHILDREN = 25, 5
 """Items of a list, and of each list inside another."""
 
@@ -101,17 +102,11 @@ class Reads:
 
 async def measured(connection: Connection, read: Read) -> Measure:
     """Run a read a few times. Raises ``TimeoutError`` for one that takes too long."""
-    best, spent = float("inf"), 0.0
+    runs: list[Work] = []
     async with asyncio.timeout(LONGEST):
-        work = await connection.dialect.trial.work(connection, read.statement.sql, read.values)
-        for _ in range(_RUNS):
-            began = time.perf_counter()
-            await connection.fetch_rows(read.statement.sql, read.values)
-            took = time.perf_counter() - began
-            best, spent = min(best, took), spent + took
-            if spent > _ENOUGH:
-                break
-    return Measure(best * 1000, work.amount, work.indexes)
+        while len(runs) < _RUNS and sum(run.milliseconds for run in runs) < _ENOUGH:
+            runs.append(await connection.dialect.trial.work(connection, read.statement.sql, read.values))
+    return Measure(min(run.milliseconds for run in runs), runs[-1].amount, runs[-1].indexes)
 
 
 async def texts_of(connection: Connection, schema: Schema, wanted: Wanted, concurrently: bool = False) -> list[str]:
@@ -123,10 +118,10 @@ async def texts_of(connection: Connection, schema: Schema, wanted: Wanted, concu
     return [ddl.index_text(wanted.collection, *wanted.columns, concurrently=concurrently)]
 
 
-def is_better(before: Measure, after: Measure) -> bool:
-    """True for half the work or less, in no more time."""
-    return after.work * 2 <= before.work and after.milliseconds <= before.milliseconds * 1.1
+def is_better(trial: Trial, before: Measure, after: Measure) -> bool:
+    """True for half the work or less, if there was any to speak of.
 
-
-def unit_of(dialect: Dialect) -> str:
-    return dialect.trial.unit
+    A search index could still cost more time than the work that it saves.
+    """
+    less = after.work * 2 <= before.work and before.work - after.work >= trial.little
+    return less and after.milliseconds <= before.milliseconds * 2 + _NOISE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -24,14 +25,19 @@ class MySQLTrial(Trial):
         """MariaDB counts the rows of a run; of MySQL we take the estimate."""
         if connection.dialect.has_returning:
             text = await connection.fetch_value(f"ANALYZE FORMAT=JSON {sql}", values)
-            nodes = list(_nodes(json.decode(text)))
+            told = json.decode(text)
+            nodes = list(_nodes(told))
             rows = sum(
                 node["r_rows"] * node["r_loops"] for node in nodes if node.get("r_rows") and "table_name" in node
             )
-            return Work(int(rows), frozenset(node["key"] for node in nodes if isinstance(node.get("key"), str)))
+            used = frozenset(node["key"] for node in nodes if isinstance(node.get("key"), str))
+            return Work(int(rows), used, told["query_block"]["r_total_time_ms"])
+        began = time.perf_counter()
+        await connection.fetch_rows(sql, values)
+        took = (time.perf_counter() - began) * 1000
         lines = await connection.fetch_rows(f"EXPLAIN {sql}", values)
         used = frozenset(str(line[_KEY]) for line in lines if line[_KEY])
-        return Work(sum(int(line[_ROWS] or 0) for line in lines), used)
+        return Work(sum(int(line[_ROWS] or 0) for line in lines), used, took)
 
     async def bytes(self, connection: Connection, table: str) -> int:
         return int(await connection.fetch_value(_BYTES, [table]) or 0)

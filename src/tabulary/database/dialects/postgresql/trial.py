@@ -23,9 +23,10 @@ class PostgreSQLTrial(Trial):
 
     async def work(self, connection: Connection, sql: str, values: Sequence[Any]) -> Work:
         text = await connection.fetch_value(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {sql}", values)
-        nodes = list(_nodes(json.decode(text)[0]["Plan"]))
+        told = json.decode(text)[0]
+        nodes = list(_nodes(told["Plan"]))
         used = frozenset(node["Index Name"] for node in nodes if "Index Name" in node)
-        return Work(sum(map(_rows, nodes)), used)
+        return Work(sum(map(_rows, nodes)), used, told["Execution Time"])
 
     async def bytes(self, connection: Connection, table: str) -> int:
         return int(await connection.fetch_value(_BYTES, [table]) or 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import tempfile
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -25,10 +26,16 @@ class SQLiteTrial(Trial):
     """See the module."""
 
     unit: ClassVar[str] = "steps"
+    little: ClassVar[int] = 5_000
 
     async def work(self, connection: Connection, sql: str, values: Sequence[Any]) -> Work:
         assert isinstance(connection, SQLiteConnection)
         given = tuple(map(bound, values))
+
+        def timed(raw: sqlite3.Connection) -> float:
+            began = time.perf_counter()
+            raw.execute(sql, given).fetchall()
+            return (time.perf_counter() - began) * 1000
 
         def counted(raw: sqlite3.Connection) -> int:
             ticks = 0
@@ -47,7 +54,7 @@ class SQLiteTrial(Trial):
 
         steps = await connection.on_file(counted)
         plan = await connection.dialect.plan(connection, sql, values)
-        return Work(steps, frozenset(_USED.findall(plan)))
+        return Work(steps, frozenset(_USED.findall(plan)), await connection.on_file(timed))
 
     async def bytes(self, connection: Connection, table: str) -> int:
         pages, free, size = [
