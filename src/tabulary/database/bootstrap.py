@@ -82,7 +82,7 @@ async def bootstrap(database: Database, settings: Settings, admin: AdminSpec | N
         hashed = await hash_password(generated or admin.password or "", settings.group("HASH_"))
         admin = replace(admin, password=hashed)
     async with database.schema_transaction() as connection:
-        await connection.dialect.lock(connection, _LOCK)
+        await connection.dialect.lock(connection, _LOCK, through_ddl=True)
         if await _is_complete(connection):
             return BootstrapResult(False)
         if not connection.dialect.transactional_ddl:

@@ -21,9 +21,6 @@ logger = logging.getLogger("tabulary.database")
 
 T = TypeVar("T")
 
-RETRY_DELAYS = (0.1, 0.2, 0.4)
-"""Seconds before a transaction that lost a race runs again (spec items-and-query §1.13)."""
-
 
 class _Outdated(Exception):
     """A replica lacks what a statement names."""
@@ -149,14 +146,14 @@ class Database:
     async def run_in_transaction(
         self, work: Callable[[Connection], Awaitable[T]], connection: Connection | None = None
     ) -> T:
-        """Run ``work(connection)`` in a transaction and again, up to three times, when it lost against another one.
+        """Run ``work(connection)`` in a transaction; again, as ``Dialect.retry_delays`` say, when it lost a race.
 
         Only an outermost transaction is repeated: within an open one ``work`` runs once. ``work`` must do nothing that
         a roll-back does not undo.
         """
         if connection is not None and connection.in_transaction:
             return await work(connection)
-        for delay in (*RETRY_DELAYS, None):
+        for delay in (*self.dialect.retry_delays, None):
             try:
                 async with self.transaction(connection) as open_connection:
                     return await work(open_connection)

@@ -262,7 +262,7 @@ class Versions:
             return
         try:
             async with self._database.transaction() as connection:
-                await connection.dialect.lock(connection, _LOCK)
+                await connection.dialect.lock(connection, _LOCK, through_ddl=True)
                 await install(connection)
         except ConnectionLost:
             raise

@@ -20,7 +20,6 @@ from tabulary.access.accountability import Accountability
 from tabulary.core.errors import Forbidden, InvalidPayload
 from tabulary.core.events import Action, EventContext
 from tabulary.database.connection import Connection
-from tabulary.database.engine import RETRY_DELAYS
 from tabulary.database.journal import Entry, Journal
 from tabulary.database.versions import ACCESS, SCHEMA
 from tabulary.items.options import MutationOptions
@@ -173,11 +172,11 @@ async def _with_retries(
     work: Callable[[SchemaChange], Awaitable[Result]],
     rebuilds: bool,
 ) -> tuple[Result, list[FreeStep]]:
-    for delay in (*RETRY_DELAYS, None):
+    for delay in (*platform.database.dialect.retry_delays, None):
         try:
             async with _transaction(platform, connection, rebuilds) as opened:
                 # one change at a time, on all processes: checks would otherwise not hold until the DDL runs
-                await opened.dialect.lock(opened, LOCK)
+                await opened.dialect.lock(opened, LOCK, through_ddl=True)
                 change = begin(opened)
                 async with _journaled(change):
                     result = await work(change)

@@ -38,7 +38,7 @@ async def recover(platform: Platform) -> bool:
     if journal is None:
         return False
     async with platform.database.schema_transaction() as connection:
-        await connection.dialect.lock(connection, LOCK)
+        await connection.dialect.lock(connection, LOCK, through_ddl=True)
         entries = await journal.pending(connection)
         if entries:
             await take_back(platform, connection, entries)

@@ -11,15 +11,16 @@ from types import MappingProxyType
 from tabulary.core.errors import ConfigurationError
 from tabulary.database.dialects.base import Dialect
 
-_POSTGRESQL, _SQLITE, _MYSQL = "postgresql", "sqlite", "mysql"
+_POSTGRESQL, _COCKROACHDB, _SQLITE, _MYSQL = "postgresql", "cockroachdb", "sqlite", "mysql"
 _BY_CLIENT = MappingProxyType(
     {
-        **dict.fromkeys(("pg", "postgres", "postgresql", "cockroachdb"), _POSTGRESQL),
+        **dict.fromkeys(("pg", "postgres", "postgresql"), _POSTGRESQL),
+        **dict.fromkeys(("cockroachdb", "cockroach"), _COCKROACHDB),
         **dict.fromkeys(("sqlite3", "sqlite", "better-sqlite3"), _SQLITE),
         **dict.fromkeys(("mysql", "mysql2", "mariadb"), _MYSQL),
     }
 )
-_EXTRAS = MappingProxyType({_POSTGRESQL: "postgres", _MYSQL: "mysql"})
+_EXTRAS = MappingProxyType({_POSTGRESQL: "postgres", _COCKROACHDB: "postgres", _MYSQL: "mysql"})
 
 
 def dialect_for(client: str) -> Dialect:

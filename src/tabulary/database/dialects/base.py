@@ -197,15 +197,22 @@ class Dialect(ABC):
     """One database family: its names, its capabilities and the parts above."""
 
     name: ClassVar[str]
-    """``postgresql``, ``sqlite`` or ``mysql``; ``vendor`` is the name in snapshots (``postgres`` …)."""
+    """``postgresql``, ``cockroachdb``, ``sqlite``, ``mysql``; ``vendor`` is the name in snapshots (``postgres`` …)."""
     vendor: ClassVar[str]
     client_names: ClassVar[tuple[str, ...]]
     """Values of ``DB_CLIENT`` that mean this dialect."""
+    # --- what it can do; the rest of the program asks for these and not for its name -----------
     transactional_ddl: ClassVar[bool]
+    """Whether changes of tables are part of transactions; else each commits what is open, and itself."""
     has_returning: bool
     """Whether INSERT can answer with the keys it made; MariaDB tells when it is first connected to."""
     has_writable_cte: ClassVar[bool] = False
     """True when INSERTs can be chained into one statement by WITH."""
+    has_notices: ClassVar[bool] = False
+    """True when a commit can tell those who listen; others find out by looking."""
+    retry_delays: ClassVar[tuple[float, ...]] = (0.1, 0.2, 0.4)
+    """Seconds before a transaction that lost a race runs again (spec items-and-query §1.13)."""
+    # --- its parts -----------------------------------------------------------------------------
     problems: Problems
     """The dialect's module ``errors``."""
     expressions: Expressions
@@ -251,11 +258,12 @@ class Dialect(ABC):
         return self.sa_dialect.identifier_preparer.quote_identifier(identifier)
 
     async def lock(  # noqa: B027 - doing nothing is the right default
-        self, connection: Connection, name: str
+        self, connection: Connection, name: str, *, through_ddl: bool = False
     ) -> None:
         """Wait until no other transaction holds the lock ``name`` and hold it until this transaction ends.
 
-        Nothing to do where only one transaction can write at a time.
+        ``through_ddl`` holds it also where changes of tables commit in between. Nothing to do where only one
+        transaction can write at a time.
         """
 
     async def notify(  # noqa: B027 - most databases have nothing to tell it with

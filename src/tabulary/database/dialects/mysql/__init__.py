@@ -49,7 +49,7 @@ class MySQL(Dialect):
         self.has_returning = "mariadb" in server.lower() and version >= (10, 5)
         self.sa_dialect.insert_returning = self.has_returning
 
-    async def lock(self, connection: Connection, name: str) -> None:
+    async def lock(self, connection: Connection, name: str, *, through_ddl: bool = False) -> None:
         assert isinstance(connection, MySQLConnection)
         await connection.hold(name)
 

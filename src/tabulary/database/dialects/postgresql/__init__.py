@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from tabulary.core.errors import ConfigurationError
 from tabulary.database.connection import Connection
 from tabulary.database.dialects.base import Dialect
 from tabulary.database.dialects.postgresql import errors
@@ -26,10 +27,11 @@ _LOCK_SPACE = 0x7461_6275
 class PostgreSQL(Dialect):
     name: ClassVar[str] = "postgresql"
     vendor: ClassVar[str] = "postgres"
-    client_names: ClassVar[tuple[str, ...]] = ("pg", "postgres", "postgresql", "cockroachdb")
+    client_names: ClassVar[tuple[str, ...]] = ("pg", "postgres", "postgresql")
     transactional_ddl: ClassVar[bool] = True
     has_returning = True
     has_writable_cte: ClassVar[bool] = True
+    has_notices: ClassVar[bool] = True
     problems = errors
 
     def __init__(self) -> None:
@@ -46,11 +48,17 @@ class PostgreSQL(Dialect):
     def driver(self, options: ConnectionOptions) -> Driver:
         return PostgreSQLDriver(self, options)
 
-    async def lock(self, connection: Connection, name: str) -> None:
+    def learn(self, server: str) -> None:
+        """Raises :class:`ConfigurationError` for CockroachDB, which needs a dialect of its own."""
+        if server.startswith("CockroachDB"):
+            raise ConfigurationError(f"The database is {server.partition(' (')[0]}: set DB_CLIENT=cockroachdb")
+
+    async def lock(self, connection: Connection, name: str, *, through_ddl: bool = False) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock($1::int4, hashtext($2::text))", (_LOCK_SPACE, name))
 
     async def notify(self, connection: Connection, channel: str) -> None:
-        await connection.execute("SELECT pg_notify($1, '')", (channel,))
+        if self.has_notices:
+            await connection.execute("SELECT pg_notify($1, '')", (channel,))
 
 
 DIALECT = PostgreSQL

@@ -16,7 +16,7 @@ import datetime as dt
 import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import asyncpg
 
@@ -174,6 +174,7 @@ class PostgreSQLDriver(ServerDriver[PostgreSQLConnection]):
     """The pool of one PostgreSQL database."""
 
     unreachable = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+    connection_class: ClassVar[type[PostgreSQLConnection]] = PostgreSQLConnection
 
     def __init__(self, dialect: Dialect, options: ConnectionOptions) -> None:
         """Raises :class:`ConfigurationError` for a search path behind pgbouncer, which cannot carry it along."""
@@ -185,7 +186,8 @@ class PostgreSQLDriver(ServerDriver[PostgreSQLConnection]):
         super().__init__(dialect, options)
 
     def watch(self, notice: Callable[[], None]) -> Watch:
-        if self._options.pgbouncer:  # LISTEN is the session's, and sessions are everybody's
+        # LISTEN is the session's, and behind pgbouncer sessions are everybody's
+        if self._options.pgbouncer or not self._dialect.has_notices:
             return ConnectionWatch(self._connect, self._discard)
 
         async def connect() -> Connection:
@@ -223,12 +225,14 @@ class PostgreSQLDriver(ServerDriver[PostgreSQLConnection]):
             server_settings=self._session_settings(),
         )
         try:
+            # CockroachDB says so in a parameter of its own, beside the version of PostgreSQL that it stands for
+            self._dialect.learn(getattr(raw.get_settings(), "crdb_version", "PostgreSQL"))
             for name, decoder in _DECODERS.items():
                 await raw.set_type_codec(name, schema="pg_catalog", encoder=str, decoder=decoder, format="text")
         except BaseException:
             raw.terminate()
             raise
-        return PostgreSQLConnection(self._dialect, raw)
+        return self.connection_class(self._dialect, raw)
 
     async def _reached(self, **address: Any) -> asyncpg.Connection[Any]:
         """Raises :class:`ConfigurationError` when a pooler answers that was not expected."""

@@ -45,6 +45,10 @@ def _witnessed(sql: str) -> str:
 
 
 class PostgreSQLExpressions(Expressions):
+    row: ClassVar[str] = "x"
+    """The derived table whose rows become JSON."""
+    row_value: ClassVar[str] = "x.*"
+    """A row of it. "x" alone would be the column of that name, where there is one."""
     single_value: ClassVar[bool] = True
     has_witness: ClassVar[bool] = True
     nulls_are_greatest: ClassVar[bool] = True
@@ -92,10 +96,10 @@ class PostgreSQLExpressions(Expressions):
 
     def _table(self, pairs: Pairs, select: sa.Select[Any]) -> tuple[sa.FromClause, _Element]:
         """A derived table with one column a member, and the expression that makes a row of it JSON."""
-        if pairs and all(len(key.encode()) <= _MAX_NAME for key, _ in pairs):
+        if pairs and all(len(key.encode()) <= _MAX_NAME and key != self.row_value for key, _ in pairs):
             columns = [value.expression.label(quoted_name(key, quote=True)) for key, value in pairs]
-            # "x.*" is the row; "x" would be the column of that name, where there is one
-            return select.add_columns(*columns).subquery("x"), sa.func.row_to_json(sa.literal_column("x.*"))
+            row = sa.func.row_to_json(sa.literal_column(self.row_value))
+            return select.add_columns(*columns).subquery(self.row), row
         return select.add_columns(self.object(pairs).expression.label("v")).subquery("x"), sa.literal_column("x.v")
 
     # --- formats ----------------------------------------------------------------------------
