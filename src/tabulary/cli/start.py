@@ -16,6 +16,7 @@ import click
 import uvicorn
 
 from tabulary.app import Tabulary
+from tabulary.cli import granian_workers
 from tabulary.cli import workers as supervised
 from tabulary.cli.session import run
 from tabulary.core import logs
@@ -24,20 +25,26 @@ from tabulary.core.settings import Settings
 from tabulary.server.studio import DIST
 
 _DEFAULT_ADMIN = "admin@example.com"
+_SERVERS = ("uvicorn", "granian")
 
 
 @click.command()
 @click.option("--host", help="Address to listen on (HOST; 0.0.0.0).")
 @click.option("--port", type=int, help="Port to listen on (PORT; 8055).")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that share the address, with a supervisor.")
+@click.option(
+    "--server", type=click.Choice(("uvicorn", "granian")), default="uvicorn", help="What speaks HTTP (uvicorn)."
+)
 @click.option("--setup-link", is_flag=True, help="Make no administrator, but a link to become one (ADMIN_SETUP_LINK).")
-def start(host: str | None, port: int | None, workers: int | None, setup_link: bool) -> None:
+def start(host: str | None, port: int | None, workers: int | None, server: str, setup_link: bool) -> None:
     """Serve the API, after installing the system tables into an empty database.
 
     The first start on an empty database makes an administrator of ADMIN_EMAIL (admin@example.com) and ADMIN_PASSWORD
     (made up and shown once). While there is no administrator, as with --setup-link, each start prints a link that makes
     one, once and for a day. With --workers SIGHUP replaces all processes by new ones, without losing a request.
     """
+    if server == "granian":
+        granian_workers.check()
     settings = Settings.load()
     settings = settings.with_values(**{k: v for k, v in (("HOST", host), ("PORT", port)) if v is not None})
     logs.configure(settings)
@@ -50,14 +57,19 @@ def start(host: str | None, port: int | None, workers: int | None, setup_link: b
     tabulary = Tabulary(settings)
     listener = _listen(settings)
     options = _options(settings)
-    if workers is None:
+    if workers is None and server == "uvicorn":
         config = uvicorn.Config(tabulary.asgi, **options)
         run(_serve(tabulary, config, listener), config.get_loop_factory())
         return
     for warning in supervised.warnings(settings, tabulary.platform.database.options.filename):
         click.echo(warning, err=True)
     run(_install(tabulary, listener))
-    supervised.serve(options, listener, settings, workers)
+    supervised.share(settings)
+    if server == "granian":
+        listener.close()  # it binds the address itself, once a worker
+        granian_workers.serve(settings, workers or 1)
+    else:
+        supervised.serve(options, listener, workers or 1)
 
 
 def _options(settings: Settings) -> dict[str, Any]:

@@ -33,18 +33,21 @@ _HEALTHCHECK = 30
 """Seconds within which a worker has to start, and to answer its supervisor."""
 
 
-def serve(options: dict[str, Any], listener: socket.socket, settings: Settings, workers: int) -> None:
-    """Serve with this many processes until a signal ends it.
+def share(settings: Settings) -> None:
+    """What workers cannot find out by reading the settings themselves, for whichever server starts them."""
+    if settings.secret_is_random:
+        os.environ["SECRET"] = str(settings["SECRET"])  # all workers have to believe each other's tokens
+
+
+def serve(options: dict[str, Any], listener: socket.socket, workers: int) -> None:
+    """Serve with this many processes until a signal ends it; they read their settings themselves.
 
     Args:
         options: of :class:`uvicorn.Config`.
         listener: the socket that all of them accept from.
-        settings: of the supervisor; workers read theirs themselves.
 
     Raises ``ClickException`` when workers cannot start.
     """
-    if settings.secret_is_random:
-        os.environ["SECRET"] = str(settings["SECRET"])  # all workers have to believe each other's tokens
     config = uvicorn.Config(
         "tabulary.cli.workers:application",
         factory=True,
