@@ -25,7 +25,6 @@ from tabulary.core.settings import Settings
 from tabulary.server.studio import DIST
 
 _DEFAULT_ADMIN = "admin@example.com"
-_SERVERS = ("uvicorn", "granian")
 
 
 @click.command()
