@@ -9,8 +9,8 @@ import sys
 import pytest
 
 HEAVY = (
-    "aiosmtplib", "alembic", "asyncmy", "asyncpg", "croniter", "graphql", "httpx2", "jwt", "liquid", "mako", "markdown_it",
-    "nh3", "obstore", "prometheus_client", "pyvips", "redis", "rich", "tabulary.services.import_yaml", "yaml",
+    "aiosmtplib", "alembic", "asyncmy", "asyncpg", "croniter", "granian", "graphql", "httpx2", "jwt", "liquid", "mako", "markdown_it",
+    "nh3", "obstore", "opentelemetry", "prometheus_client", "pyvips", "redis", "rich", "tabulary.services.import_yaml", "yaml",
 )  # fmt: skip
 
 HELP = "from tabulary.cli.main import cli; cli.main(['--help'], standalone_mode=False)"

@@ -24,6 +24,7 @@ from tabulary.access.store import AccessStore
 from tabulary.core.events import Hooks
 from tabulary.core.passwords import Passwords
 from tabulary.core.settings import Settings
+from tabulary.core.tracing import Tracing, tracing_of
 from tabulary.database.bootstrap import AdminSpec, BootstrapResult, bootstrap, is_installed
 from tabulary.database.connection import Connection
 from tabulary.database.engine import Database
@@ -91,6 +92,8 @@ class Tabulary:
         async with self._opening:
             if self._opened:
                 return
+            if self.platform.tracing is None:
+                self.platform.trace(tracing_of(self.settings))
             await self.platform.database.open()
             self._opened = True
             if self._install and not await self.is_installed():
@@ -121,6 +124,13 @@ class Tabulary:
         page = f"{address}/admin/setup" if address else own_page(self.settings, "admin/setup")
         return token and with_token(page, token)
 
+    def trace(self, provider: Any, meters: Any = None) -> None:
+        """Make spans with a ``TracerProvider`` of the application around, and figures with its ``MeterProvider``.
+
+        To be called before :meth:`open`; without it the ``OTEL_*`` variables decide.
+        """
+        self.platform.trace(Tracing(provider, meters))
+
     async def close(self) -> None:
         """Let action hooks end, send waiting mails and close all connections. The object may be opened again."""
         await self.platform.jobs.close()
@@ -137,6 +147,9 @@ class Tabulary:
         async with self._opening:
             await self.platform.database.close()
             self._opened = False
+        if self.platform.tracing is not None:
+            await asyncio.to_thread(self.platform.tracing.close)
+            self.platform.trace(None)
 
     async def __aenter__(self) -> Self:
         await self.open()

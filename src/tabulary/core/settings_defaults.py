@@ -304,6 +304,7 @@ TYPES: Final[dict[str, str]] = {
 
 SECRET_PARTS: Final = (
     "PASSWORD", "SECRET", "TOKEN", "KEY", "CONNECTION_STRING", "DATABASE_URL", "DB_REPLICA_URL", "REDIS",
+    "OTLP_HEADERS", "OTLP_TRACES_HEADERS", "OTLP_METRICS_HEADERS",
 )  # fmt: skip
 """Names with one of these parts are never shown (``TTL`` and cookie names are not secrets)."""
 
@@ -328,6 +329,7 @@ GROUP_PREFIXES: Final = (
     "CORS_",
     "PRESSURE_LIMITER_",
     "METRICS_",
+    "OTEL_",
     "EXTENSIONS_",
     "RETENTION_",
 )

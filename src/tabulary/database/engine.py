@@ -9,12 +9,14 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from tabulary.core.errors import ServiceUnavailable
+from tabulary.core.tracing import Tracing
 from tabulary.database.connection import Connection
 from tabulary.database.dialects import dialect_for
 from tabulary.database.dialects.base import Dialect
 from tabulary.database.driver import Driver
 from tabulary.database.errors import ConnectionLost
 from tabulary.database.options import ConnectionOptions
+from tabulary.database.tracing import trace
 from tabulary.database.versions import Versions, Watch
 
 logger = logging.getLogger("tabulary.database")
@@ -40,6 +42,8 @@ class Database:
         self._driver = self.dialect.driver(given)
         self._replica = None if given.replica is None else self.dialect.driver(given.replica)
         self.versions = Versions(self, given.forget_after)
+        self.tracing: Tracing | None = None
+        """What makes spans of the statements that connections of this database run."""
 
     @property
     def has_replica(self) -> bool:
@@ -90,6 +94,8 @@ class Database:
         """
         connection = await self._driver.acquire(write)
         connection.versions = self.versions
+        if self.tracing is not None:
+            trace(connection, self.tracing)
         try:
             yield connection
         finally:
@@ -113,6 +119,8 @@ class Database:
             connection = await replica.acquire(False)
         except Exception as problem:
             raise ConnectionLost from problem
+        if self.tracing is not None:
+            trace(connection, self.tracing)
         try:
             return await work(connection)
         except Exception as problem:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tabulary.access.store import AccessStore
     from tabulary.core.events import Hooks
     from tabulary.core.settings import Settings
+    from tabulary.core.tracing import Tracing
     from tabulary.database.connection import Connection
     from tabulary.database.engine import Database
     from tabulary.items.reader import Reader
@@ -62,6 +63,15 @@ class Platform:
         self.bus = bus_of(self.settings)
         if self.bus.is_shared:
             self.database.versions.announce = self._announce
+
+    @property
+    def tracing(self) -> Tracing | None:
+        """What makes spans; None as long as nobody wants any."""
+        return self.database.tracing
+
+    def trace(self, tracing: Tracing | None) -> None:
+        """Make spans of statements, plans, mails and requests; of requests from the next start of the server on."""
+        self.database.tracing = self.mail.tracing = tracing
 
     def _announce(self) -> None:
         """Let idle processes hear at once that something they remember has changed."""

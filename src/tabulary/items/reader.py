@@ -19,6 +19,7 @@ from tabulary.access.store import AccessStore
 from tabulary.core.errors import Forbidden, InvalidQuery
 from tabulary.core.json import decode, encode
 from tabulary.core.settings import Settings
+from tabulary.core.tracing import span
 from tabulary.core.turns import Turns
 from tabulary.database.connection import Connection, Statement
 from tabulary.database.engine import Database
@@ -292,7 +293,8 @@ class Reader:
         )
         prepared = self._plans.get(key)
         if prepared is None:
-            prepared = self._prepare(schema, UNRESTRICTED if trusted else permissions, variables, query, compile_)
+            with span(self.database.tracing, "plan", collection=collection):
+                prepared = self._prepare(schema, UNRESTRICTED if trusted else permissions, variables, query, compile_)
             self._plans[key] = prepared
             if len(self._plans) > MAX_PLANS:
                 self._plans.popitem(last=False)

@@ -43,6 +43,7 @@ from tabulary.server.routes import (
 )
 from tabulary.server.routing import Family
 from tabulary.server.studio import Studio
+from tabulary.server.tracing import Traced
 from tabulary.services.file_tus import ResumableUploads, schedule_clean_up
 from tabulary.services.retention import schedule_retention
 from tabulary.services.schedules import Schedules
@@ -101,7 +102,8 @@ def build(
         app = Compression(app, platform.settings)
     if platform.settings[_PRESSURE] and (is_server or platform.settings.is_given(_PRESSURE)):
         app = PressureLimiter(app, platform.settings)
-    return Requests(app, platform.settings, observe, lambda: platform.stopping)
+    app = Requests(app, platform.settings, observe, lambda: platform.stopping)
+    return app if platform.tracing is None else Traced(app, platform.tracing, (*served, "admin", "docs"))
 
 
 def _measure(platform: Platform, served: dict[str, Family]) -> Observe | None:

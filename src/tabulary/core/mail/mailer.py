@@ -22,6 +22,7 @@ from tabulary.core.mail.message import Addresses, Mail, Sender, addresses, compo
 from tabulary.core.mail.templates import Templates
 from tabulary.core.mail.transports import PermanentFailure, TransientFailure, Transport, transport_of
 from tabulary.core.settings import Settings
+from tabulary.core.tracing import Tracing, span
 
 logger = logging.getLogger("tabulary.mail")
 
@@ -63,6 +64,7 @@ class Mailer:
         self._project: ProjectData | None = None
         self._pace = _Pace(settings) if settings["RATE_LIMITER_EMAIL_ENABLED"] else None
         self._running: set[asyncio.Task[None]] = set()
+        self.tracing: Tracing | None = None
 
     def bind(self, project: ProjectData) -> None:
         """Give the mailer the project's name and looks, which are read floors above."""
@@ -188,7 +190,9 @@ class Mailer:
         return mail, Sender(name, str(mail.sender or self._settings["EMAIL_FROM"]))
 
     async def _hand_over(self, mail: Mail, sender: Sender) -> None:
-        await self._chosen().send(compose(mail, sender), sender.address, mail.recipients())
+        recipients = mail.recipients()
+        with span(self.tracing, "mail", recipients=len(recipients)):
+            await self._chosen().send(compose(mail, sender), sender.address, recipients)
 
     def _chosen(self) -> Transport:
         """The transport, made at first need: a server without working mail should still start."""
