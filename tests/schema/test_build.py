@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tabulary.database.catalog import ColumnFacts, ForeignKeyFacts, TableFacts
-from tabulary.schema.build import build_schema
+from tabulary.schema.build import build_relations, build_schema
 from tabulary.schema.metadata import Metadata
 from tabulary.schema.overview import Schema
 from tabulary.schema.system import SystemMetadata
@@ -98,3 +98,48 @@ def test_relations_join_keys_with_rows() -> None:
 def test_a_bare_key_is_a_relation_without_metadata() -> None:
     relation = build().relations[0]
     assert relation.meta is None and relation.related_collection == "authors"
+
+
+class CountedRow(dict[str, Any]):
+    """A metadata row that counts how often it is looked into."""
+
+    looks = 0
+
+    def __getitem__(self, name: str) -> Any:
+        CountedRow.looks += 1
+        return super().__getitem__(name)
+
+
+def test_relations_take_as_long_as_there_are_relations_and_no_longer() -> None:
+    """Comparing each foreign key with each row took most of the start of a thousand collections."""
+
+    def looks(count: int) -> int:
+        names = [f"table_{n:04}" for n in range(count)]
+        keys = [ForeignKeyFacts(name, "next", name, "id", "NO ACTION", "SET NULL", f"{name}_fk") for name in names]
+        rows = tuple(CountedRow(relation_row(name, "next", name)) for name in reversed(names))
+        CountedRow.looks = 0
+        relations = build_relations(keys, Metadata(relations=rows), SYSTEM)
+        assert sum(relation.meta is not None and relation.schema is not None for relation in relations) == count
+        return CountedRow.looks
+
+    assert looks(200) <= 2 * looks(100)
+
+
+def test_relations_are_in_the_order_of_foreign_keys_and_then_of_the_rows_without_one() -> None:
+    keys = [
+        ForeignKeyFacts("books", "author", "authors", "id", "NO ACTION", "SET NULL", "one"),
+        ForeignKeyFacts("books", "author", "writers", "id", "NO ACTION", "SET NULL", "two"),
+        ForeignKeyFacts("books", "editor", "authors", "id", "NO ACTION", "SET NULL", "three"),
+    ]
+    rows = (
+        relation_row("books", "cover", "files"),
+        relation_row("books", "author", "writers", one_field="first"),
+        relation_row("books", "author", None, one_field="second"),
+    )
+    own = [r for r in build_relations(keys, Metadata(relations=rows), SYSTEM) if r.collection == "books"]
+    assert [(r.field, r.related_collection, r.one_field) for r in own] == [
+        ("author", "authors", "second"),
+        ("author", "writers", "first"),
+        ("editor", "authors", None),
+        ("cover", "files", None),
+    ]

@@ -267,3 +267,15 @@ async def test_lifespan_opens_and_closes(tmp_path: Path) -> None:
 
     await tabulary.asgi({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+async def test_the_first_request_reads_the_data_model_once(database_url: str) -> None:
+    """It has never looked at versions; what it reads before the first look would be forgotten by that look."""
+    async with Tabulary(database_url, **SETTINGS) as tabulary, client_of(tabulary.asgi) as client:
+        assert (await client.get("/users", headers=ADMIN)).status_code == 200
+        first = (await tabulary.platform.schemas.current()).version
+    async with Tabulary(database_url, **SETTINGS) as tabulary, client_of(tabulary.asgi) as client:
+        assert (await client.get("/items/directus_users", headers=ADMIN)).status_code == 403
+        assert (await client.get("/users", headers=ADMIN)).status_code == 200
+        assert (first, (await tabulary.platform.schemas.current()).version) == (1, 1)

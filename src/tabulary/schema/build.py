@@ -52,21 +52,22 @@ def build_relations(
 ) -> list[Relation]:
     """One relation per foreign key with its metadata, then those that metadata alone tells of (§1.7)."""
     rows: list[Meta] = [*metadata.relations, *system.relations]
-    relations = []
+    by_field: dict[tuple[str, str], list[Meta]] = {}
+    for row in rows:
+        by_field.setdefault((row["many_collection"], row["many_field"]), []).append(row)
+    used, relations = set(), []
     for key in foreign_keys:
-        found = next((i for i, row in enumerate(rows) if _describes(row, key)), None)
-        meta = None if found is None else rows.pop(found)
+        fitting = (row for row in by_field.get((key.table, key.column), ()) if _leads_to(row, key.foreign_key_table))
+        meta = next((row for row in fitting if id(row) not in used), None)
+        used.add(id(meta))
         relations.append(Relation(key.table, key.column, key.foreign_key_table, key.as_schema(), meta))
-    relations += [Relation(row["many_collection"], row["many_field"], row["one_collection"], None, row) for row in rows]
+    left = (row for row in rows if id(row) not in used)
+    relations += [Relation(row["many_collection"], row["many_field"], row["one_collection"], None, row) for row in left]
     return relations
 
 
-def _describes(row: Meta, key: ForeignKeyFacts) -> bool:
-    return (
-        row["many_collection"] == key.table
-        and row["many_field"] == key.column
-        and row["one_collection"] in (None, "", key.foreign_key_table)
-    )
+def _leads_to(row: Meta, table: str) -> bool:
+    return row["one_collection"] in (None, "", table)
 
 
 def _can_be_served(table: TableFacts) -> bool:

@@ -103,6 +103,8 @@ class Api:
         Reads of items begin without a look at the versions where their statement brings those along.
         """
         is_checked = not self._is_witnessing or not path.startswith(_WITNESSED) or path.startswith(_NOT_ONLY_READ)
+        # who has never looked knows nothing yet: what is read before the first look would be read anew after it
+        is_checked = is_checked or self._versions.token is None
         if is_checked:
             await self._versions.check()
         witness = Witness(self._versions)
