@@ -229,10 +229,10 @@ async def prepare(world: World) -> None:
     await _allow(world)
 
 
-async def run(scenario: Scenario, world: World, changes: int, readers: int) -> Outcome:
+async def run(scenario: Scenario, world: World, changes: int, readers: int, seconds: float = float("inf")) -> Outcome:
     """Change back and forth while ``readers`` ask: each during a change, and then until a read was judged after it.
 
-    Raises ``RuntimeError`` when a change fails.
+    Ends after so many changes or seconds, whichever comes first. Raises ``RuntimeError`` when a change fails.
     """
     outcome, start = Outcome(scenario.name), time.monotonic()
     epoch, granted = 0, None
@@ -270,6 +270,8 @@ async def run(scenario: Scenario, world: World, changes: int, readers: int) -> O
         for _ in range(max(1, changes // 2 // scenario.cost)):
             await change(scenario.revoke, False)
             await change(scenario.grant, True)
+            if time.monotonic() - start > seconds:
+                break
         done = True
         begun.set()
 
@@ -288,10 +290,14 @@ async def change_quietly(scenario: Scenario, world: World) -> None:
         await scenario.grant(world)
 
 
-async def run_side_by_side(scenario: Scenario, worlds: Sequence[World], changes: int, readers: int) -> Outcome:
+async def run_side_by_side(
+    scenario: Scenario, worlds: Sequence[World], changes: int, readers: int, seconds: float
+) -> Outcome:
     """The scenario for all persons at once, or for one where they would change the same; the sum of what was seen."""
     chosen = worlds[:1] if scenario.shared else worlds
-    outcomes = await asyncio.gather(*(run(scenario, world, changes // len(chosen), readers) for world in chosen))
+    outcomes = await asyncio.gather(
+        *(run(scenario, world, changes // len(chosen), readers, seconds) for world in chosen)
+    )
     return Outcome(
         scenario.name,
         sum(o.changes for o in outcomes),
@@ -310,6 +316,7 @@ async def check(
     report: Callable[[Outcome], Any] = print,
     persons: int = 1,
     readers: int = 6,
+    seconds: float = float("inf"),
 ) -> list[Outcome]:
     """Run the scenarios (all, or those named) and report each."""
     admin = {"Authorization": f"Bearer {token}"}
@@ -324,7 +331,7 @@ async def check(
             await prepare(world)
         for scenario in SCENARIOS:
             if not names or scenario.name in names:
-                outcomes.append(await run_side_by_side(scenario, worlds, changes, readers))
+                outcomes.append(await run_side_by_side(scenario, worlds, changes, readers, seconds))
                 report(outcomes[-1])
         for world in worlds:
             await world.write("DELETE", f"/users/{world.user}")
@@ -357,12 +364,12 @@ async def own_servers(kind: str, with_redis: bool, token: str) -> AsyncIterator[
 
 async def run_all(args: argparse.Namespace) -> list[Outcome]:
     share = sum(1 / s.cost for s in SCENARIOS if not args.only or s.name in args.only)
-    changes = int(args.changes / share) + 1
+    given = int(args.changes / share) + 1, args.only, print, args.persons, args.readers, args.seconds
     if not args.own:
-        return await check(args.server, args.token, changes, args.only, persons=args.persons, readers=args.readers)
+        return await check(args.server, args.token, *given)
     token = args.token or uuid.uuid4().hex
     async with own_servers(args.own, args.redis, token) as urls:
-        return await check(urls, token, changes, args.only, persons=args.persons, readers=args.readers)
+        return await check(urls, token, *given)
 
 
 def main() -> None:
@@ -372,6 +379,7 @@ def main() -> None:
     parser.add_argument("--redis", action="store_true", help="beside --own: with a Redis")
     parser.add_argument("--token", help="static token of an administrator of the servers given")
     parser.add_argument("--changes", type=int, default=10_000, help="changes in all")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="at most, for each scenario")
     parser.add_argument("--persons", type=int, default=1, help="whose rights change, side by side")
     parser.add_argument("--readers", type=int, default=6, help="who ask all the time, for each person")
     parser.add_argument("--only", action="append", default=[], choices=[s.name for s in SCENARIOS])
