@@ -23,7 +23,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +67,8 @@ class Series:
 
     def law(self, values: Sequence[float]) -> float:
         """The exponent of a power law through the upper half of the points."""
+        if len(self.sizes) < 2:
+            return 0.0
         start = min(len(self.sizes) // 2, len(self.sizes) - 2)
         x = [math.log(size) for size in self.sizes[start:]]
         y = [math.log(max(value, 1e-6)) for value in values[start:]]
@@ -116,18 +118,18 @@ class Meter:
         for _ in range(times):
             await workload.do()
         clock, mine = time.perf_counter() - clock, time.process_time() - mine
-        used = sum(spent - server.get(pid, 0.0) for pid, spent in self._database().items())
+        used = max(0.0, self._database() - server)
+        if workload.after is not None:
+            await workload.after()
         return mine * 1e3 / times, used * 1e3 / times, clock * 1e3 / times
 
-    def _database(self) -> dict[int, float]:
-        """Seconds of CPU by process."""
-        found = {}
+    def _database(self) -> float:
+        """Seconds of CPU of its processes. Workloads keep their connections open until this was read."""
+        spent = 0.0
         for child in self._postmaster.children():
-            try:
-                found[child.pid] = int(Path(f"/proc/{child.pid}/schedstat").read_text().split()[0]) / 1e9
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it has just ended
-        return found
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                spent += int(Path(f"/proc/{child.pid}/schedstat").read_text().split()[0]) / 1e9
+        return spent
 
 
 async def measure(axis: Axis, cluster: PostgreSQL, rounds: int, sizes: Sequence[int]) -> dict[str, Any]:
@@ -169,7 +171,7 @@ def told(axis: Axis, found: dict[str, Any]) -> str:
             cells += [shown(values[0]), shown(values[-1]), law(one, values)]
         cells.append(shown(one.costs[-1].latency))
         lines.append(f"| {' | '.join(cells)} |")
-    if found["memory"]:
+    if len(found["memory"]) > 1:
         (few, little), (many, much) = found["memory"][0], found["memory"][-1]
         lines += ["", f"What a process remembers of a collection: {(much - little) / (many - few):.1f} kB."]
     return "\n".join([*lines, ""])
@@ -215,17 +217,28 @@ def write(found: dict[str, dict[str, Any]], text: str) -> None:
     PAGE.write_text(before + BEGIN + text + END + after)
 
 
+def read(path: Path) -> dict[str, dict[str, Any]]:
+    """The findings of an earlier run."""
+    found = json.loads(path.read_text())
+    for axis in found.values():
+        axis["series"] = [
+            Series(one["workload"], one["sizes"], [Cost(**cost) for cost in one["costs"]]) for one in axis["series"]
+        ]
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--axis", action="append", choices=[axis.name for axis in AXES])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--up-to", type=int, default=1_000_000, help="leave out greater sizes")
     parser.add_argument("--json", type=Path, help="write all figures there")
+    parser.add_argument("--from", dest="earlier", type=Path, help="measure nothing, tell what --json has written")
     parser.add_argument("--write", action="store_true", help="into docs/performance.md and docs/images")
     args = parser.parse_args()
-    found = uvloop.run(run(args))  # the loop of the server
+    found = read(args.earlier) if args.earlier else uvloop.run(run(args))  # the loop of the server
     if args.json:
-        raw = {name: [asdict(one) for one in axis["series"]] for name, axis in found.items()}
+        raw = {name: {**axis, "series": [asdict(one) for one in axis["series"]]} for name, axis in found.items()}
         args.json.write_text(json.dumps(raw, indent=1))
     head = (
         f"\nMeasured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()}, {os.cpu_count()} cores.\n"

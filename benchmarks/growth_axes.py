@@ -32,12 +32,13 @@ _KEY = ColumnSpec("id", "integer", nullable=False, primary_key=True, auto_increm
 
 @dataclass(frozen=True)
 class Workload:
-    """Something that costs. ``before`` is done before each time and not counted; ``heavy`` is done a few times only."""
+    """Something that costs. ``before`` and ``after`` are done each time and not counted; ``heavy`` is done rarely."""
 
     name: str
     do: Work
     before: Work | None = None
     heavy: bool = False
+    after: Work | None = None
 
 
 class Api:
@@ -192,9 +193,15 @@ async def collections(api: Api, size: int) -> AsyncIterator[Workload]:
     settings, schema = api.tabulary.settings, await api.tabulary.schema()
     query = '{ table_0000(filter: {next: {field_0: {_eq: "x"}}}) { id field_0 next { field_1 } } }'
 
+    started: list[Tabulary] = []
+
     async def start() -> None:
-        async with Tabulary(settings) as other:
-            await Api(other).ask("GET", "/items/table_0000?limit=25&sort=id")
+        started.append(Tabulary(settings))
+        await started[-1].open()
+        await Api(started[-1]).ask("GET", "/items/table_0000?limit=25&sort=id")
+
+    async def stop() -> None:
+        await started.pop().close()
 
     async def graphql() -> None:
         Documents(settings).get(Schemas(settings).of(schema, UNRESTRICTED, "items", None), query)
@@ -202,7 +209,7 @@ async def collections(api: Api, size: int) -> AsyncIterator[Workload]:
     yield Workload("list25", api.get("/items/table_0000?limit=25&sort=id"))
     yield Workload("new plan", api.unplanned("/items/table_0000?fields=*,next.*"))
     yield Workload("new schema", api.get("/items/table_0000?limit=25&sort=id"), api.forget, heavy=True)
-    yield Workload("start", start, heavy=True)
+    yield Workload("start", start, heavy=True, after=stop)
     yield Workload("GraphQL schema", graphql, heavy=True)
     yield Workload("/collections", api.get("/collections"), heavy=True)
     yield Workload("one of /fields", api.get("/fields/table_0000/field_1"))

@@ -22,7 +22,8 @@ Line = tuple[str, Sequence[float], Sequence[float], Sequence[float]]
 def plot(title: str, lines: Sequence[Line]) -> str:
     """The picture. Solid: our CPU time, dashed in the same colour: the database's."""
     sizes = lines[0][1]
-    costs = [value for _, _, ours, database in lines for value in (*ours, *database) if value > 0]
+    costs = [value for _, _, ours, _ in lines for value in ours]
+    costs += [value for _, _, ours, database in lines if matters(ours, database) for value in database]
     low, high = max(-2, math.floor(math.log10(min(costs)))), math.ceil(math.log10(max(costs)))
 
     def x(size: float) -> float:
@@ -49,12 +50,17 @@ def plot(title: str, lines: Sequence[Line]) -> str:
         parts.append(f'<text x="{x(size):.0f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{short(size)}</text>')
     places = spread([y(ours[-1]) for _, _, ours, _ in lines])
     for (name, _, ours, database), colour, place in zip(lines, COLOURS, places, strict=False):
-        parts.append(
-            f'<path stroke="{colour}" d="{path(ours)}"/><path class="d" stroke="{colour}" d="{path(database)}"/>'
-        )
+        parts.append(f'<path stroke="{colour}" d="{path(ours)}"/>')
+        if matters(ours, database):
+            parts.append(f'<path class="d" stroke="{colour}" d="{path(database)}"/>')
         label = f'x="{WIDTH - RIGHT + 10}" y="{place + 4:.0f}"'
         parts.append(f'<text {label} style="fill:{colour}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>", ""])
+
+
+def matters(ours: Sequence[float], database: Sequence[float]) -> bool:
+    """Whether the database does anything for it: a line of next to nothing would only show noise."""
+    return max(database) > 0.02 * max(ours)
 
 
 def spread(places: Sequence[float], distance: float = 15) -> list[float]:
