@@ -92,8 +92,8 @@ _COUNT_CAP = 10_000
 class Query:
     """A parsed query. ``root`` is the shape (its offset is 0 or 1: whether there is one), ``values`` its literals.
 
-    ``count_cap``: the number at which counts of ``meta`` end. ``cursor``: where to read on (empty: at the offset), for
-    reads that say where the next page begins; None for those that do not.
+    ``count_cap``: the number at which counts of ``meta`` end; ``estimates``: guesses do for larger ones. ``cursor``:
+    where to read on (empty: at the offset), for reads that say where the next page begins; None for those that do not.
     """
 
     root: Level = field(default_factory=Level)
@@ -101,6 +101,7 @@ class Query:
     offset: int = 0
     meta: tuple[str, ...] = ()
     count_cap: int | None = None
+    estimates: bool = False
     cursor: str | None = None
     export: str | None = None
     version: str | None = None
@@ -209,6 +210,7 @@ class _Reader:
             offset=level.offset,
             meta=self.meta(raw.get("meta")),
             count_cap=self.count_cap(raw.get("count")),
+            estimates=raw.get("count") == "estimated",
             cursor=self.cursor(raw, level),
             export=export,
             version=version if isinstance(version, str) else None,
@@ -328,8 +330,8 @@ class _Reader:
         return tuple(dict.fromkeys(name for name in found if name in ("total_count", "filter_count")))
 
     def count_cap(self, raw: Any) -> int | None:
-        """Where counting ends: nowhere, unless the client says ``capped``; other values mean nothing, as before."""
-        return self.cap if raw == "capped" else None
+        """Where counting ends: nowhere, unless the client says so; other values mean nothing, as before."""
+        return self.cap if raw in ("capped", "estimated") else None
 
     def cursor(self, raw: Mapping[str, Any], level: Level) -> str | None:
         """Where to read on; an empty text is the beginning, as is ``meta=cursor`` without a cursor."""

@@ -133,8 +133,7 @@ class Reader:
         counted = replace(asked, root=root, offset=0)
 
         def compile_(compiler: Compiler, planner: Planner) -> Statement:
-            base = planner.resolver.collection(collection, ())
-            return compiler.count(pruned(planner._selection(Node(base), base, root, (), ())), asked.count_cap)
+            return compiler.count(counted_node(planner, collection, counted), asked.count_cap)
 
         kind = "count" if asked.count_cap is None else f"count:{asked.count_cap}"
         return int(
@@ -386,6 +385,13 @@ async def _fetch_value(connection: Connection, sql: str, values: list[Any]) -> A
 
 async def _fetch_rows(connection: Connection, sql: str, values: list[Any]) -> Any:
     return await connection.fetch_rows(sql, values)
+
+
+def counted_node(planner: Planner, collection: str, query: Query) -> Node:
+    """The plan of a query of which nothing but the number of its items is wanted."""
+    base = planner.resolver.collection(collection, ())
+    root = Level(fields=None, filter=query.root.filter, search=query.root.search)
+    return pruned(planner._selection(Node(base), base, root, (), ()))
 
 
 def with_key(node: Node) -> Node:

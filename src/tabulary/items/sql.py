@@ -155,6 +155,11 @@ class Compiler:
             )
         return self.dialect.compile(self._rows(node, frame).add_columns(sa.func.count()))
 
+    def all_rows(self, node: Node) -> Statement:
+        """A row for each item that a plan selects, without its limit: for the database's own guess at their number."""
+        frame = self.conditions.frame(node.collection)
+        return self.dialect.compile(self._rows(node, frame).add_columns(sa.literal_column("1").label("one")))
+
     def flags(self, node: Node, keys: Sequence[Condition | None]) -> Statement:
         """For item access: one row a visible item, with the key and one 0/1 flag a condition."""
         frame = self.conditions.frame(node.collection)

@@ -214,8 +214,11 @@ def _answer(fixed: Fixed) -> Node:
 
 
 def _metadata() -> Node:
-    count = {"type": "integer"}
-    return {"type": "object", "properties": {"total_count": count, "filter_count": count}}
+    count, place = {"type": "integer"}, {"type": "string", "nullable": True}
+    cursor = {"type": "object", "properties": {"next": place, "previous": place}}
+    guessed = {"type": "array", "items": {"type": "string"}}
+    counts = {"total_count": count, "filter_count": count, "count_cap": count, "count_estimated": guessed}
+    return {"type": "object", "properties": {**counts, "cursor": cursor}}
 
 
 def _problem() -> Node:

@@ -11,7 +11,7 @@ PROBLEMS = ("400", "401", "403", "404", "415", "422", "429", "500", "503")
 EXPORTED = ("text/csv", "text/xml", "text/yaml")
 """What a list may come as, besides JSON, when the query asks for a file."""
 FILE: Node = {"type": "string", "format": "binary"}
-_LIST = ("Fields", "Limit", "Meta", "Offset", "Sort", "Filter", "Search")
+_LIST = ("Fields", "Limit", "Meta", "Count", "Cursor", "Offset", "Sort", "Filter", "Search")
 _ONE = ("Fields", "Meta", "Version")
 _SHOWN = ("Fields", "Meta")
 

@@ -236,7 +236,11 @@ PARAMETERS: Final[Node] = {
     "Limit": _query("limit", {"type": "integer", "minimum": -1}, "At most so many items; -1 is all that is allowed."),
     "Offset": _query("offset", {"type": "integer", "minimum": 0}, "Leave out so many items at the beginning."),
     "Page": _query("page", {"type": "integer", "minimum": 1}, "The page of the list, limit items each."),
-    "Meta": _query("meta", {"type": "string"}, "Counts to return: total_count, filter_count, or * for both."),
+    "Meta": _query("meta", {"type": "string"}, "What to add: total_count, filter_count (* for both), cursor."),
+    "Count": _query(
+        "count", {"type": "string", "enum": ["capped", "estimated"]}, "How far meta counts; exactly, if left out."
+    ),
+    "Cursor": _query("cursor", {"type": "string"}, "Where the page begins, from meta.cursor of another page."),
     "Sort": _query("sort", _NAMES, "The order; a minus before a field turns it around.", **_CSV),
     "Filter": {
         "name": "filter",

@@ -11,6 +11,7 @@ from tabulary.access.accountability import Accountability
 from tabulary.access.permissions import PermissionSet
 from tabulary.core import json
 from tabulary.core.errors import ErrorGroup, Forbidden, TabularyError
+from tabulary.items.counting import counts
 from tabulary.items.evaluate import Operands
 from tabulary.items.filter import EMPTY, Filter, parse_rule, variables
 from tabulary.items.platform import Platform
@@ -133,7 +134,7 @@ async def group_key(platform: Platform, subscription: Subscription, who: Account
     else:
         rights = permissions.key
     wish = (subscription.event, subscription.item, subscription.single, query.shape, json.encode(query.values))
-    return (*wish, query.offset, query.meta, rights)
+    return (*wish, query.offset, query.meta, query.count_cap, query.estimates, rights)
 
 
 def _is_personal(permissions: PermissionSet, query: Query) -> bool:
@@ -262,15 +263,8 @@ async def counts_of(platform: Platform, subscription: Subscription) -> dict[str,
 
 async def _counts(
     platform: Platform, schema: Schema, subscription: Subscription, who: Accountability | None
-) -> dict[str, int] | None:
-    query = subscription.query
-    if not query.meta:
-        return None
-    found = {}
-    for name in query.meta:
-        filtered = query if name == "filter_count" else None
-        found[name] = await platform.reader.count(schema, subscription.collection, who, filtered)
-    return found
+) -> dict[str, Any] | None:
+    return await counts(platform.reader, schema, subscription.collection, who, subscription.query)
 
 
 async def _text_of(

@@ -276,6 +276,13 @@ class Dialect(ABC):
         rows = await connection.fetch_rows(f"EXPLAIN {sql}", values)
         return "\n".join(" ".join(str(value) for value in row) for row in rows)
 
+    async def estimate(self, connection: Connection, sql: str, values: Sequence[Any], table: str | None) -> int | None:
+        """About how many rows a SELECT has, without running it; None when the database can't tell.
+
+        ``table``: the table that the SELECT is all rows of; None for any other.
+        """
+        return None
+
     def learn(self, server: str) -> None:  # noqa: B027 - most dialects know all there is to know
         """Take note of what the server can do, by its version text; the driver calls it for every new connection."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from tabulary.access.accountability import Accountability
 from tabulary.core import json
 from tabulary.core.errors import InvalidPayload
+from tabulary.items.counting import counts
 from tabulary.items.platform import Platform
 from tabulary.items.query import Query
 from tabulary.schema.overview import Schema
@@ -93,16 +94,9 @@ class _Work:
             raise InvalidPayload('"id", "ids" or "query" has to say what to delete')
         return json.encode(await self._service.delete_by_query(self._query)).decode()
 
-    async def counts(self) -> dict[str, int] | None:
+    async def counts(self) -> dict[str, Any] | None:
         """The ``meta`` that the query asks for."""
-        if not self._query.meta:
-            return None
-        reader = self._platform.reader
-        found = {}
-        for name in self._query.meta:
-            filtered = self._query if name == "filter_count" else None
-            found[name] = await reader.count(self._schema, self._collection, self._who, filtered)
-        return found
+        return await counts(self._platform.reader, self._schema, self._collection, self._who, self._query)
 
     def _object(self) -> dict[str, Any]:
         if not isinstance(self._data, dict):

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from tabulary.core.durations import size
 from tabulary.core.errors import InvalidPayload
 from tabulary.core.events import Action
+from tabulary.items.counting import counts
 from tabulary.items.options import MutationOptions
 from tabulary.items.platform import Platform
 from tabulary.items.query import Query
@@ -85,16 +86,9 @@ class Files(Resource):
         return await self.after_one(request, service, key, query)
 
     # --- reads ------------------------------------------------------------------------------
-    async def counts(self, request: ApiRequest, query: Query) -> dict[str, int] | None:
-        if not query.meta:
-            return None
-        service, counted = self.service(request), {}
-        for name in query.meta:
-            wanted = query if name == "filter_count" else Query(count_cap=query.count_cap)
-            asked = await service.without_unfinished(wanted)
-            reader, caller = request.platform.reader, request.accountability
-            counted[name] = await reader.count(request.schema, self.collection, caller, asked)
-        return counted if query.count_cap is None else {**counted, "count_cap": query.count_cap}
+    async def counts(self, request: ApiRequest, query: Query) -> dict[str, Any] | None:
+        reader, caller, narrowed = request.platform.reader, request.accountability, self.service(request)
+        return await counts(reader, request.schema, self.collection, caller, query, narrowed.without_unfinished)
 
 
 async def _files(request: ApiRequest) -> AsyncIterator[tuple[multipart.FilePart, dict[str, Any]]]:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tabulary.core.errors import Forbidden, InvalidQuery, RouteNotFound
+from tabulary.items.counting import counts
 from tabulary.items.paging import cursors
 from tabulary.items.query import Query
 from tabulary.server import export, respond
@@ -104,16 +105,10 @@ class Resource:
         service = self.service(request)
         return respond.data(request, JsonText(await service.read_json_one(request.path_params["key"], query)))
 
-    async def counts(self, request: ApiRequest, query: Query) -> dict[str, int] | None:
-        """The ``meta`` of an answer, or None when nothing was asked for (spec items-and-query §2.2)."""
-        if not query.meta:
-            return None
-        collection, reader = self.collection_of(request), request.platform.reader
-        counted = {}
-        for name in query.meta:
-            asked = query if name == "filter_count" else Query(count_cap=query.count_cap)
-            counted[name] = await reader.count(request.schema, collection, request.accountability, asked)
-        return counted if query.count_cap is None else {**counted, "count_cap": query.count_cap}
+    async def counts(self, request: ApiRequest, query: Query) -> dict[str, Any] | None:
+        """The ``meta`` of an answer, or None when nothing was asked for."""
+        reader, collection = request.platform.reader, self.collection_of(request)
+        return await counts(reader, request.schema, collection, request.accountability, query)
 
     # --- writes -----------------------------------------------------------------------------
     async def create(self, request: ApiRequest) -> Response:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from sqlalchemy.dialects.mysql.base import MySQLDialect
 
+from tabulary.core import json
 from tabulary.database.connection import Connection
 from tabulary.database.dialects.base import Dialect
 from tabulary.database.dialects.mysql import errors
@@ -52,6 +54,27 @@ class MySQL(Dialect):
     async def lock(self, connection: Connection, name: str, *, through_ddl: bool = False) -> None:
         assert isinstance(connection, MySQLConnection)
         await connection.hold(name)
+
+    async def estimate(self, connection: Connection, sql: str, values: Sequence[Any], table: str | None) -> int | None:
+        plan = json.decode(await connection.fetch_value(f"EXPLAIN FORMAT=JSON {sql}", values))
+        return _rows_of(plan.get("query_block", {}))
+
+
+def _rows_of(block: Mapping[str, Any]) -> int | None:
+    """The rows that a plan expects: of each table so many, of which so many in a hundred meet the conditions.
+
+    MySQL says what comes out of the last join; None where there is no such number, as for conditions that never hold.
+    """
+    found = 1.0
+    for step in block.get("nested_loop", [block]):
+        table = step.get("table", {})
+        if "rows_produced_per_join" in table:
+            found = float(table["rows_produced_per_join"])
+        elif "rows" in table:
+            found *= float(table["rows"]) * float(table.get("filtered", 100)) / 100
+        else:
+            return None
+    return int(found)
 
 
 DIALECT = MySQL

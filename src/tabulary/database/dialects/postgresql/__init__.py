@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from tabulary.core import json
 from tabulary.core.errors import ConfigurationError
 from tabulary.database.connection import Connection
 from tabulary.database.dialects.base import Dialect
@@ -59,6 +61,10 @@ class PostgreSQL(Dialect):
     async def notify(self, connection: Connection, channel: str) -> None:
         if self.has_notices:
             await connection.execute("SELECT pg_notify($1, '')", (channel,))
+
+    async def estimate(self, connection: Connection, sql: str, values: Sequence[Any], table: str | None) -> int | None:
+        plan = json.decode(await connection.fetch_value(f"EXPLAIN (FORMAT JSON) {sql}", values))
+        return int(plan[0]["Plan"]["Plan Rows"])
 
 
 DIALECT = PostgreSQL

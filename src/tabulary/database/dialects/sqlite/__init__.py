@@ -48,5 +48,12 @@ class SQLite(Dialect):
     def automatic_special(self, type_name: str) -> str | None:
         return "cast-timestamp" if type_name == "timestamp" else super().automatic_special(type_name)
 
+    async def estimate(self, connection: Connection, sql: str, values: Sequence[Any], table: str | None) -> int | None:
+        """Only of whole tables, and only after somebody ran ``ANALYZE``: plans say no numbers here."""
+        if table is None or not await connection.fetch_value("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_stat1'"):
+            return None
+        rows = await connection.fetch_rows("SELECT stat FROM sqlite_stat1 WHERE tbl = ?", [table])
+        return max((int(str(stat).split(" ")[0]) for (stat,) in rows if stat), default=None)
+
 
 DIALECT = SQLite
