@@ -12,10 +12,10 @@ import asyncio
 import os
 import re
 import shutil
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -27,9 +27,27 @@ import uvicorn
 from tabulary import Tabulary
 from tabulary.server.studio import DIST
 
+from ..waiting import PATIENCE, free_port, wait_for
+
+try:
+    from playwright.sync_api import expect, sync_playwright
+except ImportError:
+    sync_playwright = None
+
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "studio" / "node_modules" / "axe-core" / "axe.min.js"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+    "--disable-component-update",
+]  # fmt: skip
+MILLISECONDS = PATIENCE * 1000
+TOASTS = """
+new MutationObserver((changes) => {
+  for (const node of changes.flatMap((change) => [...change.addedNodes]))
+    if (node instanceof Element && node.matches(".toast")) console.debug(`toast: ${node.textContent.trim()}`);
+}).observe(document, { childList: true, subtree: true });
+"""
+"""Tells of each short message in the corner, which may have gone again when somebody looks for it."""
 
 
 def _lacking(what: str) -> None:
@@ -46,14 +64,71 @@ def chromium() -> Iterator[Any]:
     path = os.environ.get("TABULARY_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         _lacking("Chromium is missing: install it (apt-get install chromium) or name it in TABULARY_CHROMIUM")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
+    if sync_playwright is None:
         _lacking("Playwright is missing: pip install playwright")
+    expect.set_options(timeout=MILLISECONDS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=3 * MILLISECONDS)
         yield browser
         browser.close()
+
+
+def new_page(chromium: Any, site: Site, login: dict[str, str] | None = None, **options: Any) -> Any:
+    """A page of a new visitor, with the patience of all tests, that remembers what went wrong in it and what it said.
+
+    ``problems``: script errors, and what the content security policy stopped; ``said``: the short messages.
+    """
+    size = {"width": 1360, "height": 860}
+    context = chromium.new_context(**{"base_url": site.url, "viewport": size, "locale": "en-US", **options})
+    context.set_default_timeout(MILLISECONDS)
+    context.add_init_script(TOASTS)
+    if login is not None:
+        answer = context.request.post("/auth/login", data={**login, "mode": "session"}, timeout=MILLISECONDS)
+        assert answer.ok, answer.text()
+    page = context.new_page()
+    page.problems = []
+    page.said = []
+
+    def listen(message: Any) -> None:
+        if "Content Security Policy" in message.text:
+            page.problems.append(message.text)
+        if message.text.startswith("toast: "):
+            page.said.append(message.text.removeprefix("toast: "))
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    return page
+
+
+@contextmanager
+def telling(page: Any, text: str) -> Iterator[None]:
+    """What is done inside makes the page say something, in one of the messages that go again by themselves."""
+    before = page.said.count(text)
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while page.said.count(text) == before:
+        assert time.monotonic() < deadline, f"not said: {text}; but: {page.said}"
+        page.wait_for_timeout(20)
+
+
+def save(page: Any) -> None:
+    """Press "Save" and wait until all is kept."""
+    button = page.get_by_role("button", name="Save", exact=True)
+    with telling(page, "Saved."):
+        button.click()
+    expect(button).to_be_disabled()
+
+
+def closed(dialog: Any) -> None:
+    """Wait until a dialog has gone: what is looked for next must not be found in it."""
+    dialog.wait_for(state="detached")
+
+
+def settle(page: Any) -> None:
+    """Wait until the page shows what it has, and asks for nothing more."""
+    page.get_by_role("heading").first.wait_for()
+    expect(page.locator(".skeleton")).to_have_count(0)
+    page.wait_for_load_state("networkidle")
 
 
 class Mailbox:
@@ -68,19 +143,20 @@ class Mailbox:
         self.messages.append(message)
         return "250 Kept"
 
-    def link_to(self, address: str, within: float = 10) -> str:
+    def link_to(self, address: str) -> str:
         """The link in the newest mail to the address, waiting for it to come."""
-        end = time.monotonic() + within
-        while time.monotonic() < end:
+
+        def found() -> str | None:
             for message in reversed(self.messages):
                 body = message.get_body(("html", "plain"))
                 if address in str(message["to"]) and body is not None:
-                    found = re.search(r'https?://[^\s"<]+token=[^\s"<]+', body.get_content())
-                    if found:
+                    link = re.search(r'https?://[^\s"<]+token=[^\s"<]+', body.get_content())
+                    if link:
                         self.messages.remove(message)
-                        return found[0].replace("&amp;", "&")
-            time.sleep(0.05)
-        raise AssertionError(f"No mail with a link came for {address}")
+                        return link[0].replace("&amp;", "&")
+            return None
+
+        return str(wait_for(found, f"No mail with a link came for {address}"))
 
 
 @pytest.fixture(scope="module")
@@ -88,17 +164,11 @@ def mailbox() -> Iterator[Mailbox]:
     from aiosmtpd.controller import Controller
 
     box = Mailbox()
-    controller = Controller(box, hostname="127.0.0.1", port=free_port())
+    controller = Controller(box, hostname="127.0.0.1", port=free_port(), ready_timeout=PATIENCE)
     controller.start()
     box.port = controller.port  # type: ignore[attr-defined]
     yield box
     controller.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Site:
@@ -116,14 +186,12 @@ class Site:
     def start(self, admin: bool) -> None:
         self._admin = admin
         self._thread.start()
-        end = time.monotonic() + 30
-        while not self._server.started:
-            assert self._thread.is_alive() and time.monotonic() < end, "The server did not start"
-            time.sleep(0.02)
+        wait_for(lambda: self._server.started or not self._thread.is_alive(), "The server did not start")
+        assert self._server.started, "The server ended"
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         async def serve() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from .conftest import Mailbox, Site, axe, screenshot
+from .conftest import Mailbox, Site, axe, closed, expect, new_page, save, screenshot
 
 ADMIN = ("ada@example.com", "correct horse battery")
 EDITOR = "mina@example.com"
@@ -36,17 +36,6 @@ def test_from_first_run_to_a_reset_password(chromium: Any, start_site: Callable[
     reset_password(new_page(chromium, site), mailbox)
     assert admin.problems == []
     assert editor.problems == []
-
-
-def new_page(chromium: Any, site: Site) -> Any:
-    """A page of a new visitor that remembers script errors and what the content security policy stopped."""
-    context = chromium.new_context(base_url=site.url, viewport={"width": 1360, "height": 860}, locale="en-US")
-    context.set_default_timeout(15_000)
-    page = context.new_page()
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda m: page.problems.append(m.text) if "Content Security Policy" in m.text else None)
-    return page
 
 
 def set_up(page: Any, site: Site) -> None:
@@ -126,21 +115,26 @@ def create_collection(page: Any, name: str, *columns: str) -> None:
     dialog.get_by_text(f"Table {name.lower()} with").wait_for()
     dialog.get_by_role("button", name="Create", exact=True).click()
     page.wait_for_url(f"**/admin/model/{name.lower()}")
+    closed(dialog)
 
 
 def add_field(page: Any, kind: str, name: str, required: bool = False) -> None:
     page.get_by_role("button", name="New field").click()
-    page.get_by_role("dialog").get_by_role("button", name=kind).click()
-    page.get_by_label("Name of the field").fill(name)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name=kind).click()
+    dialog.get_by_label("Name of the field").fill(name)
     if required:
-        page.get_by_role("switch", name="required").check()
-    page.get_by_role("button", name="Create", exact=True).click()
+        dialog.get_by_role("switch", name="required").check()
+    dialog.get_by_role("button", name="Create", exact=True).click()
+    closed(dialog)
     page.get_by_role("button", name=f"Edit {name}").wait_for()
 
 
 def write_items_with_nested_ones(page: Any) -> None:
     page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Authors").click()
+    page.wait_for_url("**/admin/content/authors")
     page.get_by_role("link", name="New item").first.click()
+    page.wait_for_url("**/admin/content/authors/+")
     page.get_by_role("button", name="Save", exact=True).click()
     page.locator("[data-field=name]").get_by_text("This field needs a value").wait_for()
     page.get_by_label("Name").fill("Jane Austen")
@@ -149,27 +143,31 @@ def write_items_with_nested_ones(page: Any) -> None:
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Title").fill(title)
         dialog.get_by_role("button", name="Done").click()
+        closed(dialog)
         page.get_by_role("button", name=title, exact=True).wait_for()
     screenshot(page, "04-nested-items")
-    page.get_by_role("button", name="Save", exact=True).click()
+    save(page)
     page.wait_for_url(re.compile(r"/authors/1$"))
     page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Books").click()
     page.get_by_role("row", name=re.compile("Emma.*Jane Austen")).wait_for()
     # Nothing is lost by a click beside: unsaved edits ask.
     page.get_by_role("link", name=re.compile("Emma|draft", re.I)).first.click()
+    page.wait_for_url(re.compile(r"/books/1$"))
+    expect(page.get_by_label("Title")).to_have_value("Emma")
     page.get_by_label("Title").fill("Emma (1815)")
     page.get_by_role("link", name="Home").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    page.get_by_role("button", name="Save", exact=True).click()
-    page.get_by_text("Saved.").first.wait_for()
+    closed(page.get_by_role("dialog"))
+    save(page)
 
 
 def policy_for_editors(page: Any) -> None:
     page.get_by_role("link", name="Access").click()
     page.get_by_role("button", name="New policy").click()
     page.wait_for_url(re.compile(r"/policies/[0-9a-f-]{36}"))
+    page.get_by_role("navigation", name="Access").wait_for(state="detached")  # the list has gone
     page.get_by_label("Name").fill("Edit books")
-    page.get_by_role("button", name="Save", exact=True).click()
+    save(page)
     page.get_by_role("heading", name="Edit books").wait_for()
     for action in ("Read", "Update"):
         page.get_by_role("button", name=f"Books, {action}: none").click()
@@ -183,13 +181,15 @@ def policy_for_editors(page: Any) -> None:
     dialog.get_by_label("Value of Status").fill("draft")
     screenshot(page, "05-rule")
     dialog.get_by_role("button", name="Save", exact=True).click()
+    closed(dialog)
     page.get_by_role("button", name="Books, Update: by rule").wait_for()
     page.get_by_role("link", name="Back").click()
     page.get_by_role("navigation", name="Access").get_by_role("link", name="Roles").click()
     page.get_by_role("button", name="New role").click()
     page.wait_for_url(re.compile(r"/roles/[0-9a-f-]{36}"))
+    page.get_by_role("navigation", name="Access").wait_for(state="detached")
     page.get_by_label("Name").fill("Editors")
-    page.get_by_role("button", name="Save", exact=True).click()
+    save(page)
     page.get_by_role("heading", name="Editors").wait_for()
     page.get_by_label("Add a policy …").select_option(label="Edit books")
     page.get_by_role("link", name="Edit books").wait_for()
@@ -197,6 +197,7 @@ def policy_for_editors(page: Any) -> None:
 
 def invite(page: Any) -> None:
     page.get_by_role("link", name="Users").click()
+    page.wait_for_url("**/admin/users")
     page.get_by_role("button", name="Invite").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("E-mail addresses").fill(EDITOR)
@@ -210,6 +211,7 @@ def accept(page: Any, link: str) -> None:
     page.goto(link)
     page.get_by_label("New password").fill("editors password")
     page.get_by_role("button", name="Set password").click()
+    page.wait_for_url("**/admin/login**")
     log_in(page, EDITOR, "editors password")
 
 
@@ -222,10 +224,12 @@ def log_in(page: Any, address: str, password: str) -> None:
 
 def see_only_what_is_allowed(page: Any) -> None:
     links = page.get_by_role("navigation", name="Main navigation").get_by_role("link")
+    links.filter(has_text="Books").first.wait_for()
     names = {name.strip() for name in links.all_inner_texts()}
     assert "Books" in names
     assert not names & {"Authors", "Access", "Data model", "Settings"}
     page.goto("/admin/model")
+    page.wait_for_url(re.compile(r"/admin/?$"))
     page.get_by_role("heading", name="Home").wait_for()
     page.goto("/admin/content/authors")
     page.get_by_text("No such collection").wait_for()
@@ -248,6 +252,7 @@ def view_as(page: Any) -> None:
     dialog.get_by_role("link", name="Edit books").wait_for()
     screenshot(page, "08-view-as")
     dialog.get_by_role("button", name="Close").click()
+    closed(dialog)
 
 
 def revert(page: Any) -> None:
@@ -269,9 +274,12 @@ def upload_and_transform(page: Any) -> None:
     picture = io.BytesIO()
     Image.linear_gradient("L").resize((640, 480)).convert("RGB").save(picture, "PNG")
     page.get_by_role("link", name="Files").click()
+    page.wait_for_url("**/admin/files")
     file = {"name": "sun-rise.png", "mimeType": "image/png", "buffer": picture.getvalue()}
+    page.get_by_role("button", name="Upload").first.wait_for()
     page.locator("input[type=file]").set_input_files([file])
     page.get_by_role("link", name=re.compile("Sun Rise")).click()
+    page.wait_for_url(re.compile(r"/files/[0-9a-f-]{36}"))
     page.get_by_text("640 × 480").wait_for()
     page.get_by_label("Width").fill("120")
     page.get_by_label("Height").fill("90")
@@ -293,5 +301,6 @@ def reset_password(page: Any, mailbox: Mailbox) -> None:
     page.goto(mailbox.link_to(EDITOR))
     page.get_by_label("New password").fill("a newer password")
     page.get_by_role("button", name="Set password").click()
+    page.wait_for_url("**/admin/login**")
     page.get_by_text("Your password is set").wait_for()
     log_in(page, EDITOR, "a newer password")

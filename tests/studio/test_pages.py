@@ -8,7 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from .conftest import Site, axe, screenshot
+from ..waiting import PATIENCE
+from .conftest import MILLISECONDS, Site, axe, closed, expect, new_page, screenshot, settle, telling
 from .library import fill_catalogue
 
 PAGES = {
@@ -32,6 +33,7 @@ PAGES = {
     "settings": "/settings",
     "missing": "/no/such/page",
 }
+ADMIN = {"email": "admin@example.com", "password": "password"}
 ROLE = "5f6e1c9a-0a52-4b43-9d4c-0f7c1f0a5a11"
 # A page and the buttons that lead from it to a dialog, menu or panel.
 DIALOGS = {
@@ -74,7 +76,7 @@ def site(start_site: Callable[..., Site]) -> Site:
 
 def fill(site: Site) -> None:
     """A small library, made through the API."""
-    with httpx2.Client(base_url=site.url, timeout=30) as http:
+    with httpx2.Client(base_url=site.url, timeout=PATIENCE) as http:
         login = {"email": "admin@example.com", "password": "password"}
         token = http.post("/auth/login", json=login).json()["data"]["access_token"]
         http.headers["authorization"] = f"Bearer {token}"
@@ -142,27 +144,20 @@ def fill(site: Site) -> None:
 @pytest.fixture(scope="module", params=["light", "dark"])
 def page(request: pytest.FixtureRequest, chromium: Any, site: Site) -> Iterator[Any]:
     """A page of the administrator in one of the themes."""
-    context = chromium.new_context(
-        base_url=site.url, color_scheme=request.param, viewport={"width": 1360, "height": 860}, locale="en-US"
-    )
-    context.set_default_timeout(15_000)
-    login = {"email": "admin@example.com", "password": "password", "mode": "session"}
-    assert context.request.post("/auth/login", data=login).ok
-    page = context.new_page()
+    page = new_page(chromium, site, ADMIN, color_scheme=request.param)
     page.theme = request.param
     yield page
-    context.close()
+    page.context.close()
 
 
-def settle(page: Any, path: str) -> None:
+def show(page: Any, path: str) -> None:
     page.goto(f"/admin{path}")
-    page.get_by_role("heading").first.wait_for()
-    page.wait_for_load_state("networkidle")
+    settle(page)
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing(page: Any, name: str) -> None:
-    settle(page, PAGES[name])
+    show(page, PAGES[name])
     screenshot(page, f"page-{name}-{page.theme}")
     assert axe(page) == []
 
@@ -170,13 +165,13 @@ def test_axe_finds_nothing(page: Any, name: str) -> None:
 @pytest.mark.parametrize("name", DIALOGS)
 def test_axe_finds_nothing_in_dialogs(page: Any, name: str) -> None:
     path, steps = DIALOGS[name]
-    settle(page, path)
+    show(page, path)
     for step in steps:
         role, _, label = step.rpartition(":") if step.startswith(("tab:", "menuitem:")) else ("button", "", step)
         page.get_by_role(role, name=label).first.click()
     if name not in PLAIN:
         page.get_by_role("dialog").first.wait_for()
-    page.wait_for_load_state("networkidle")
+    settle(page)
     screenshot(page, f"dialog-{name}-{page.theme}")
     assert axe(page) == []
 
@@ -184,38 +179,37 @@ def test_axe_finds_nothing_in_dialogs(page: Any, name: str) -> None:
 @pytest.mark.parametrize("name", OPEN_PAGES)
 def test_axe_finds_nothing_before_the_login(chromium: Any, site: Site, name: str) -> None:
     for theme in ("light", "dark"):
-        context = chromium.new_context(base_url=site.url, color_scheme=theme, locale="en-US")
-        page = context.new_page()
-        settle(page, OPEN_PAGES[name])
+        page = new_page(chromium, site, color_scheme=theme)
+        show(page, OPEN_PAGES[name])
         screenshot(page, f"page-{name}-{theme}")
         assert axe(page) == []
-        context.close()
+        page.context.close()
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
 @pytest.mark.parametrize("name", ["home", "list", "item", "users", "policy", "fields", "settings"])
 def test_a_phone_shows_all_without_scrolling_sideways(chromium: Any, site: Site, name: str, direction: str) -> None:
-    context = chromium.new_context(base_url=site.url, viewport={"width": 390, "height": 800}, locale="en-US")
-    login = {"email": "admin@example.com", "password": "password", "mode": "session"}
-    assert context.request.post("/auth/login", data=login).ok
-    assert context.request.patch("/users/me", data={"text_direction": direction}).ok
-    page = context.new_page()
-    settle(page, PAGES[name])
-    assert page.evaluate("document.documentElement.dir") == direction
+    page = new_page(chromium, site, ADMIN, viewport={"width": 390, "height": 800})
+    write = {"timeout": MILLISECONDS}
+    assert page.context.request.patch("/users/me", data={"text_direction": direction}, **write).ok
+    show(page, PAGES[name])
+    expect(page.locator("html")).to_have_attribute("dir", direction)
     screenshot(page, f"phone-{name}-{direction}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="Open navigation").click()
     page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Home").wait_for()
-    assert context.request.patch("/users/me", data={"text_direction": "auto"}).ok
-    context.close()
+    assert page.context.request.patch("/users/me", data={"text_direction": "auto"}, **write).ok
+    page.context.close()
 
 
 def test_the_palette_goes_anywhere_by_keyboard(page: Any) -> None:
-    settle(page, "/")
+    show(page, "/")
     page.keyboard.press("Control+k")
     page.get_by_role("combobox").fill("activ")
+    page.get_by_role("option", name="Activity", selected=True).wait_for()
     page.keyboard.press("Enter")
     page.wait_for_url("**/admin/activity")
+    closed(page.get_by_role("dialog"))
     page.keyboard.press("Control+k")
     page.get_by_role("combobox").fill("Novel 2")
     page.get_by_role("option", name="Novel 2").first.wait_for()
@@ -224,7 +218,7 @@ def test_the_palette_goes_anywhere_by_keyboard(page: Any) -> None:
 
 
 def test_filters_search_and_pages_are_in_the_address(page: Any) -> None:
-    settle(page, "/content/books")
+    show(page, "/content/books")
     page.get_by_label("Search these items").fill("Novel 1")
     page.wait_for_url("**q=Novel**")
     page.get_by_text("11 items").wait_for()
@@ -232,44 +226,44 @@ def test_filters_search_and_pages_are_in_the_address(page: Any) -> None:
     page.get_by_role("button", name="Condition").click()
     page.get_by_label("Value of Title").fill("Novel 12")
     page.get_by_text("1 item", exact=True).wait_for()
+    page.wait_for_url("**f=*")
     assert axe(page) == []
     page.reload()
     page.get_by_text("1 item", exact=True).wait_for()
 
 
 def test_bulk_edit_changes_the_chosen_ones_only(page: Any) -> None:
-    settle(page, "/content/books")
+    show(page, "/content/books")
     page.get_by_role("checkbox", name="Select 3", exact=True).check()
     page.get_by_role("checkbox", name="Select 4", exact=True).check()
     page.get_by_role("button", name="Edit", exact=True).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Price").fill("1.25")
     assert axe(page) == []
-    dialog.get_by_role("button", name="Save", exact=True).click()
-    page.get_by_text("2 items changed").first.wait_for()
-    page.get_by_role("cell", name="1.25").nth(1).wait_for()
-    assert page.get_by_role("cell", name="1.25").count() == 2
+    with telling(page, "2 items changed."):
+        dialog.get_by_role("button", name="Save", exact=True).click()
+    closed(dialog)
+    expect(page.get_by_role("cell", name="1.25")).to_have_count(2)
     page.get_by_role("checkbox", name="Select 3", exact=True).check()
     page.get_by_role("checkbox", name="Select 4", exact=True).check()
     page.get_by_role("button", name="Edit", exact=True).click()
     dialog.get_by_label("Price").fill("9.50")
-    dialog.get_by_role("button", name="Save", exact=True).click()
-    page.get_by_text("2 items changed").first.wait_for()
+    with telling(page, "2 items changed."):
+        dialog.get_by_role("button", name="Save", exact=True).click()
 
 
 def test_german_is_complete_on_screen(chromium: Any, site: Site) -> None:
-    context = chromium.new_context(base_url=site.url, locale="de-DE")
-    page = context.new_page()
-    settle(page, "/login")
+    page = new_page(chromium, site, locale="de-DE")
+    show(page, "/login")
     page.get_by_role("button", name="Anmelden").wait_for()
-    assert page.evaluate("document.documentElement.lang") == "de"
-    context.close()
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    page.context.close()
 
 
 def test_an_ended_session_leads_to_the_login_and_back(chromium: Any, site: Site) -> None:
-    context = chromium.new_context(base_url=site.url, locale="en-US")
-    page = context.new_page()
-    settle(page, "/content/books")
+    page = new_page(chromium, site)
+    show(page, "/content/books")
+    page.wait_for_url("**/admin/login?**")
     page.get_by_label("E-mail").fill("admin@example.com")
     page.get_by_label("Password", exact=True).fill("wrong")
     page.get_by_role("button", name="Log in", exact=True).click()
@@ -278,7 +272,7 @@ def test_an_ended_session_leads_to_the_login_and_back(chromium: Any, site: Site)
     page.get_by_role("button", name="Log in", exact=True).click()
     page.wait_for_url("**/admin/content/books")
     page.get_by_role("link", name="Open 1", exact=False).first.wait_for()
-    context.clear_cookies()
+    page.context.clear_cookies()
     page.get_by_role("link", name="Users").click()
     page.wait_for_url("**/admin/login?**")
-    context.close()
+    page.context.close()
