@@ -306,21 +306,23 @@ class Reader:
             relaxed = self.database.has_replica and RELAXED.get() and not collection.startswith("directus_")
             return await self._turns.take(
                 (fetch, relaxed, statement.sql, *values),
-                partial(self._fetch_pooled, fetch, relaxed, statement.sql, values),
+                partial(self._fetch_pooled, fetch, relaxed, statement.sql, values, collection, query.root),
             )
         except Exception as problem:
             if self.database.dialect.classify(problem) is None:
                 raise
             raise InvalidQuery("A value does not fit the type of the field it is compared with") from problem
 
-    async def _fetch_pooled(self, fetch: Fetch, relaxed: bool, sql: str, values: list[Any]) -> Any:
+    async def _fetch_pooled(
+        self, fetch: Fetch, relaxed: bool, sql: str, values: list[Any], collection: str, level: Level
+    ) -> Any:
         if self.slow is None:
             return await self._fetch_now(fetch, relaxed, sql, values)
         began = time.perf_counter()
         try:
             return await self._fetch_now(fetch, relaxed, sql, values)
         finally:
-            self.slow.note(sql, values, time.perf_counter() - began)
+            self.slow.note(sql, values, time.perf_counter() - began, collection, level)
 
     async def _fetch_now(self, fetch: Fetch, relaxed: bool, sql: str, values: list[Any]) -> Any:
         if relaxed:

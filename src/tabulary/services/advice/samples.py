@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from tabulary.database.connection import Connection
 from tabulary.items.conditions import AllOf, AnyOf, Condition, Constant, Member, Target
 from tabulary.items.filter import Variable
+from tabulary.items.slow import SAMPLE
 from tabulary.schema.overview import Collection, Schema
 
-SAMPLE = "$SAMPLE"
 _WORD = re.compile(r"[^\W_]{4,}")
 
 
