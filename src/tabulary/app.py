@@ -38,6 +38,7 @@ from tabulary.services import registry
 from tabulary.services.collections import CollectionsService
 from tabulary.services.fields import FieldsService
 from tabulary.services.first_admin import make_token
+from tabulary.services.flows.engine import Flows
 from tabulary.services.relations import RelationsService
 from tabulary.services.schema_recovery import recover
 from tabulary.services.settings import mail_data
@@ -67,6 +68,7 @@ class Tabulary:
         self.hooks = Hooks()
         self.platform = self._assemble()
         self.subscriptions = Subscriptions(self.platform)
+        self.flows = Flows(self.platform)
         self.installed: BootstrapResult | None = None
         self._install = install
         self._opened = False
@@ -221,4 +223,4 @@ class Tabulary:
     @cached_property
     def asgi(self) -> ASGIApp:
         """The HTTP API as an ASGI application, to serve or to mount."""
-        return Application(self.platform, self.subscriptions, self.open, self.close)
+        return Application(self.platform, self.subscriptions, self.flows, self.open, self.close)

@@ -93,7 +93,7 @@ async def test_routes_and_document_are_the_same(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Api, "__init__", spy)
     settings = {"ADMIN_EMAIL": "a@example.com", "ADMIN_PASSWORD": "x", "ADMIN_TOKEN": "admin-static-token"}
     async with Tabulary(f"sqlite:///{tmp_path}/x.db", SECRET="x" * 32, HASH_MEMORY_COST=1024, **settings) as tabulary:
-        asgi.build(tabulary.platform, tabulary.subscriptions)
+        asgi.build(tabulary.platform, tabulary.subscriptions, tabulary.flows)
         async with Client(tabulary.asgi, "admin-static-token") as client:
             await collection(client, "books", "title")
             found = await document(client)

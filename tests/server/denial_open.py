@@ -41,6 +41,7 @@ OPEN: dict[str, str] = {
         ),
         _TOLD,
     ),
+    **dict.fromkeys(("GET /flows/trigger/{key:uuid}", "POST /flows/trigger/{key:uuid}"), _ELSEWHERE),
     **dict.fromkeys(("POST /files/tus", "PATCH /files/tus/{id}", "DELETE /files/tus/{id}"), _ELSEWHERE),
     **{
         f"{method} /graphql{path}": _ELSEWHERE

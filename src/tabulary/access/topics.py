@@ -1,13 +1,15 @@
-"""Which writes of items change what processes remember of access (spec users §4.9)."""
+"""Which writes of items change what processes remember of access and flows (spec users §4.9)."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-from tabulary.database.versions import ACCESS, IDENTITIES, SESSIONS
+from tabulary.database.versions import ACCESS, FLOWS, IDENTITIES, SESSIONS
 
 _TOPICS = {
     "directus_access": (ACCESS,),
+    "directus_flows": (FLOWS,),
+    "directus_operations": (FLOWS,),
     "directus_permissions": (ACCESS,),
     "directus_policies": (ACCESS,),
     "directus_roles": (ACCESS,),

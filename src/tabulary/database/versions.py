@@ -47,11 +47,13 @@ SCHEMA: Final = "schema"
 """Collections, fields and relations, and their tables."""
 ACCESS: Final = "access"
 """Roles, policies, grants and permissions."""
+FLOWS: Final = "flows"
+"""Flows and their operations."""
 IDENTITIES: Final = "identities"
 """Users, their tokens and status; shares."""
 SESSIONS: Final = "sessions"
 """The sessions behind session cookies and refresh tokens."""
-TOPICS: Final = (ACCESS, IDENTITIES, SCHEMA, SESSIONS)
+TOPICS: Final = (ACCESS, FLOWS, IDENTITIES, SCHEMA, SESSIONS)
 
 EVERYTHING: Final = "*"
 """The version that changes with any other."""
@@ -73,6 +75,7 @@ _STATE = sa.table(TABLE, sa.column("topic"), sa.column("version"))
 
 Rows = Sequence[tuple[str, str]]
 Forget = Callable[[], None]
+Load = Callable[[], Awaitable[None]]
 
 
 class Watch(ABC):
@@ -129,13 +132,16 @@ class Versions:
 
     Args:
         database: whose they are.
-        longest: seconds after which what is remembered of access is forgotten in any case.
+        longest: seconds after which what is remembered of access and flows is forgotten in any case.
     """
 
     def __init__(self, database: Database, longest: float) -> None:
         self._database = database
         self._longest = longest
         self._forget: dict[str, list[Forget]] = {topic: [] for topic in TOPICS}
+        self._loads: list[tuple[str, Load]] = []
+        self._outdated: set[str] = set()
+        self._loading = asyncio.Lock()
         self._watch: Watch | None = None
         self._rows: Rows = ()
         self._known: dict[str, str] = {}
@@ -156,15 +162,38 @@ class Versions:
         """Call ``forget`` whenever the version of a topic has changed, whoever changed it."""
         self._forget[topic].append(forget)
 
+    def prepare(self, topic: str, load: Load) -> None:
+        """Have ``load`` run before any work goes on that might need it: at first, and after each change of a topic.
+
+        For what has to be there when it is asked for without waiting, such as the hooks of flows.
+        """
+        self._loads.append((topic, load))
+        self._outdated.add(topic)
+
     # --- looking ------------------------------------------------------------------------------
     async def check(self) -> None:
         """Make sure that nothing remembered is older than this call.
 
         Raises :class:`ConnectionLost` when the database does not tell.
         """
-        if self._watch is not None and self._watch.is_unchanged() and time.monotonic() < self._forget_at:
-            return
-        await self._turns.take(None, self._look)
+        if self._watch is None or not self._watch.is_unchanged() or time.monotonic() >= self._forget_at:
+            await self._turns.take(None, self._look)
+        if self._outdated or self._loading.locked():
+            await self._prepare()
+
+    async def _prepare(self) -> None:
+        """Load what is outdated; also wait for what somebody else is loading."""
+        async with self._loading:
+            while self._outdated:
+                topics = set(self._outdated)
+                self._outdated -= topics
+                try:
+                    for topic, load in self._loads:
+                        if topic in topics:
+                            await load()
+                except BaseException:
+                    self._outdated |= topics
+                    raise
 
     def check_soon(self) -> None:
         """Somebody says that there is something new: have a look without waiting for a request."""
@@ -218,11 +247,14 @@ class Versions:
         if now >= self._forget_at:
             if self._forget_at:
                 self._changed(ACCESS)
+                self._changed(FLOWS)
             self._forget_at = now + self._longest
 
     def _changed(self, topic: str) -> None:
         for forget in self._forget.get(topic, ()):
             forget()
+        if any(topic == prepared for prepared, _ in self._loads):
+            self._outdated.add(topic)
 
     # --- raising ------------------------------------------------------------------------------
     async def raise_in(self, connection: Connection, topics: Iterable[str]) -> Mapping[str, str]:

@@ -28,10 +28,11 @@ _REGEX_SPECIAL = re.compile(r"[\\^$.*+?()\[\]{}|]")
 
 @dataclass(frozen=True, slots=True)
 class Operands:
-    """Where the literals and variables of a tree have their values."""
+    """Where the literals and variables of a tree have their values. ``requires``: a missing key breaks its rule."""
 
     values: Sequence[Any] = ()
     variables: Mapping[str, Any] = field(default_factory=dict)
+    requires: bool = False
 
     def of(self, operand: Operand | tuple[Operand, ...] | bool) -> Any:
         if isinstance(operand, tuple):
@@ -79,14 +80,14 @@ def _leaf(leaf: Leaf, payload: Mapping[str, Any], operands: Operands) -> Failure
         if not isinstance(item, Mapping):
             return _REQUIRED
         if (name := step.partition(":")[0]) not in item:
-            return None
+            return _REQUIRED if operands.requires else None
         item = item[name]
     if not isinstance(item, Mapping):
         return _REQUIRED
     call = _FUNCTION.fullmatch(leaf.path[-1])
     name = call[2] if call else leaf.path[-1]
     if name not in item:
-        return _REQUIRED if leaf.operator == "_submitted" else None
+        return _REQUIRED if operands.requires or leaf.operator == "_submitted" else None
     check = _CHECKS.get(leaf.operator)
     if check is None:
         return None

@@ -24,6 +24,7 @@ from tabulary.server.routes import (
     collections,
     fields,
     files,
+    flows,
     folders,
     items,
     open,
@@ -45,6 +46,7 @@ from tabulary.server.routing import Family
 from tabulary.server.studio import Studio
 from tabulary.server.tracing import Traced
 from tabulary.services.file_tus import ResumableUploads, schedule_clean_up
+from tabulary.services.flows.engine import Flows
 from tabulary.services.retention import schedule_retention
 from tabulary.services.schedules import Schedules
 from tabulary.services.subscriptions import Subscriptions
@@ -59,6 +61,7 @@ Lifecycle = Callable[[], Awaitable[None]]
 def build(
     platform: Platform,
     subscriptions: Subscriptions,
+    own_flows: Flows,
     is_server: bool = False,
     uploads: ResumableUploads | None = None,
 ) -> ASGIApp:
@@ -85,6 +88,7 @@ def build(
         "versions": versions.routes(platform),
         "files": files.routes(platform, uploads or ResumableUploads(platform)),
         "assets": assets.routes(platform),
+        "flows": flows.routes(own_flows),
         "folders": folders.routes(platform),
         **system.families(),
     }
@@ -125,13 +129,17 @@ class Application:
     Args:
         platform: of the Tabulary object that this serves.
         subscriptions: of the same object.
+        flows: of the same object.
         open: opens that object, once; safe to await again.
         close: closes it.
     """
 
-    def __init__(self, platform: Platform, subscriptions: Subscriptions, open: Lifecycle, close: Lifecycle) -> None:
+    def __init__(
+        self, platform: Platform, subscriptions: Subscriptions, flows: Flows, open: Lifecycle, close: Lifecycle
+    ) -> None:
         self._platform = platform
         self._subscriptions = subscriptions
+        self._flows = flows
         self._open = open
         self._close = close
         self._app: ASGIApp | None = None
@@ -150,7 +158,7 @@ class Application:
         async with self._opening:
             if self._app is None:
                 await self._open()
-                self._app = build(self._platform, self._subscriptions, is_server, self._uploads)
+                self._app = build(self._platform, self._subscriptions, self._flows, is_server, self._uploads)
                 await self._platform.bus.ready()  # or the first changes of other processes would be missed
             return self._app
 
@@ -167,6 +175,7 @@ class Application:
         self._platform.stopping = True
         self._app = None
         await self._schedules.stop()
+        await self._flows.stop()
         if self._keeping is not None:
             self._keeping.cancel()
         await self._close()
@@ -182,6 +191,7 @@ class Application:
         schedule_retention(self._schedules, self._platform, settings)
         schedule_clean_up(self._schedules, self._uploads)
         self._schedules.start()
+        self._flows.start()
         self._platform.storage.start(self._platform.storage.sweep())
         if settings["EMAIL_VERIFY_SETUP"] and settings.is_given("EMAIL_TRANSPORT"):
             self._platform.jobs.start(_check_mail(self._platform))

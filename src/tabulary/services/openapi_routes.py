@@ -187,6 +187,8 @@ FIXED: Final = (
           body=("mainHash!", "fields"), access="directus_versions"),
     Fixed("post", "/files/import", "importFile", "Files", "Fetch a file from an address", body=("url!", "data"),
           access="directus_files"),
+    Fixed("get", "/flows/trigger/{id}", "readFlow", "Flows", "Run a flow", "application/json"),
+    Fixed("post", "/flows/trigger/{id}", "runFlow", "Flows", "Run a flow", "application/json", ()),
     Fixed("get", "/settings", "getSettings", "Settings", "The project's settings", access="directus_settings"),
     Fixed("patch", "/settings", "updateSetting", "Settings", "Change them", body=(), access="admin"),
     Fixed("post", "/settings/owner", "setOwner", "Settings", "Who owns the project", "none", (), access="admin"),

@@ -6,6 +6,7 @@ from tabulary.items.platform import ServiceFactory
 from tabulary.services.access import AccessService
 from tabulary.services.comments import CommentsService
 from tabulary.services.files import FilesService
+from tabulary.services.flows.service import FlowsService
 from tabulary.services.items import ItemsService
 from tabulary.services.notifications import NotificationsService
 from tabulary.services.permissions import PermissionsService
@@ -24,6 +25,7 @@ def factories() -> dict[str, ServiceFactory]:
         "directus_access": AccessService,
         "directus_comments": CommentsService,
         "directus_files": FilesService,
+        "directus_flows": FlowsService,
         "directus_notifications": NotificationsService,
         "directus_permissions": PermissionsService,
         "directus_policies": PoliciesService,

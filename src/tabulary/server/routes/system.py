@@ -92,7 +92,6 @@ def families() -> dict[str, list[Route]]:
         "panels": EVERYTHING,
         "notifications": EVERYTHING,
         "translations": EVERYTHING,
-        "flows": EVERYTHING,
         "operations": EVERYTHING,
     }
     resources = [Resource(f"/{name}", f"directus_{name}", actions) for name, actions in plain.items()]

@@ -1,0 +1,1 @@
+"""Flows: chains of operations that a trigger starts (spec files-graphql-realtime-flows §4)."""
