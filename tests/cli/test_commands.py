@@ -6,16 +6,16 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ..waiting import PATIENCE, free_port, wait_for
 
 SOURCES = Path(__file__).parents[2] / "src"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -38,7 +38,7 @@ def run(tmp_path: Path, environment: dict[str, str]) -> Run:
     def run_(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "tabulary", *arguments]
         return subprocess.run(
-            command, cwd=tmp_path, env={**environment, **settings}, capture_output=True, text=True, timeout=60
+            command, cwd=tmp_path, env={**environment, **settings}, capture_output=True, text=True, timeout=600
         )
 
     return run_
@@ -113,25 +113,20 @@ def test_config_check_masks_secrets_and_finds_mistakes(run: Run) -> None:
     assert "ACCESS_TOKEN_TTL" in bad.stderr
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_start_installs_serves_and_stops(tmp_path: Path, environment: dict[str, str]) -> None:
     port = free_port()
     command = [sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(port)]
     del environment["DATABASE_URL"]
     server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
     try:
-        assert _ping(port) == b"pong"
-        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+        wait_for(lambda: _ping(port) == b"pong" or server.poll() is not None)
+        assert server.returncode is None
+        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
         assert second.returncode == 1
         assert f"127.0.0.1:{port}" in second.stderr
     finally:
         server.send_signal(signal.SIGINT)
-        output, _ = server.communicate(timeout=30)
+        output, _ = server.communicate(timeout=PATIENCE)
     assert server.returncode == 0
     assert f"http://127.0.0.1:{port}" in output
     assert "Administrator: admin@example.com" in output
@@ -157,11 +152,12 @@ def test_start_without_an_administrator_prints_a_link_to_become_one(
             text=True,
         )
         try:
-            assert _ping(port) == b"pong"
+            wait_for(lambda: _ping(port) == b"pong" or server.poll() is not None)
+            assert server.returncode is None
             meanwhile()
         finally:
             server.send_signal(signal.SIGINT)
-            output, _ = server.communicate(timeout=30)
+            output, _ = server.communicate(timeout=PATIENCE)
         return output
 
     def set_up() -> None:
@@ -171,7 +167,7 @@ def test_start_without_an_administrator_prints_a_link_to_become_one(
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/server/setup", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             assert answer.status == 204
 
     tokens: list[str] = []
@@ -188,13 +184,9 @@ def test_start_without_an_administrator_prints_a_link_to_become_one(
     assert "users create --admin" in too_late.stderr
 
 
-def _ping(port: int) -> bytes:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/server/ping", timeout=5) as answer:
-                return bytes(answer.read())
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+def _ping(port: int) -> bytes | None:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/server/ping", timeout=PATIENCE) as answer:
+            return bytes(answer.read())
+    except OSError:
+        return None

@@ -18,6 +18,8 @@ import pytest
 
 from tabulary import Tabulary
 
+from ..waiting import PATIENCE, free_port
+
 SECRET = "0123456789abcdef0123456789abcdef"
 Serve = Callable[..., Awaitable[tuple[Tabulary, httpx2.AsyncClient]]]
 Person = Callable[..., Awaitable[dict[str, str]]]
@@ -44,6 +46,7 @@ async def serve(tmp_path: Path, root: Path) -> AsyncIterator[Serve]:
             "HASH_MEMORY_COST": 1024,
             "STORAGE_LOCAL_ROOT": str(root),
             "EMAIL_VERIFY_SETUP": False,
+            "ASSETS_TRANSFORM_TIMEOUT": "10m",
         }
         tabulary = Tabulary(url or f"sqlite:///{tmp_path}/test.db", **(given | settings))
         await tabulary.open()
@@ -131,9 +134,7 @@ def stored(root: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def s3_service() -> Iterator[str]:
     """The address of an S3 service on this machine (moto's), in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
@@ -152,7 +153,7 @@ def s3_service() -> Iterator[str]:
 def bucket(s3_service: str) -> dict[str, str]:
     """Settings of a location ``cloud`` in a new bucket of the service, below a folder of it."""
     name = f"bucket-{secrets.token_hex(4)}"
-    httpx2.put(f"{s3_service}/{name}", trust_env=False).raise_for_status()
+    httpx2.put(f"{s3_service}/{name}", trust_env=False, timeout=PATIENCE).raise_for_status()
     options = {
         "DRIVER": "s3",
         "BUCKET": name,

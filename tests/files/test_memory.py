@@ -6,14 +6,14 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from ..waiting import PATIENCE, answering, free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -30,34 +30,20 @@ def server(tmp_path: Path) -> Iterator[tuple[int, int]]:
     """Port and process of a server on SQLite."""
     if not Path("/proc/self/status").exists():
         pytest.skip("memory of another process is read from /proc")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"CONFIG_PATH": str(tmp_path / "none"), "DB_CLIENT": "sqlite3", "DB_FILENAME": str(tmp_path / "big.db"),
                 "STORAGE_LOCAL_ROOT": str(tmp_path / "uploads"), "ADMIN_EMAIL": "admin@example.com", "SECRET": "x" * 32,
-                "ADMIN_PASSWORD": "password", "ADMIN_TOKEN": "token", "EMAIL_VERIFY_SETUP": "false"}  # fmt: skip
+                "ADMIN_PASSWORD": "password", "ADMIN_TOKEN": "token", "EMAIL_VERIFY_SETUP": "false",
+                "PRESSURE_LIMITER_ENABLED": "false"}  # fmt: skip
     command = [sys.executable, "-m", "tabulary", "start", "--port", str(port), "--host", "127.0.0.1"]
-    process = subprocess.Popen(
-        command, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT
-    )
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **settings}, stdout=log, stderr=log)
     try:
-        _wait_for(port)
+        answering(port, process, tmp_path / "log")
         yield port, process.pid
     finally:
         process.terminate()
-        process.wait(10)
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+        process.wait(PATIENCE)
 
 
 def _memory(pid: int, name: str = "VmRSS") -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from tabulary.core.cache import Cache, MemoryStore
 from tabulary.core.errors import ConfigurationError
 from tabulary.core.settings import Settings
 
+from ..waiting import PATIENCE, until
 from .conftest import Client, Make, collection, person
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ def redis_settings() -> dict[str, Any]:
 async def reachable() -> bool:
     from redis.asyncio import Redis
 
-    async with Redis.from_url(REDIS, socket_connect_timeout=1) as client:
+    async with Redis.from_url(REDIS, socket_connect_timeout=PATIENCE) as client:
         try:
             await client.ping()
         except Exception:
@@ -62,7 +62,7 @@ async def test_what_is_stored_is_found(cache: Cache) -> None:
     assert missed.entry is None
     await cache.store("a", missed, b'{"data":":"}')
     found = (await cache.lookup("a")).entry
-    assert found is not None and found.body == b'{"data":":"}' and 298 <= found.remaining <= 300
+    assert found is not None and found.body == b'{"data":":"}' and 0 < found.remaining <= 300
 
 
 async def test_an_answer_from_before_a_purge_is_never_found(cache: Cache) -> None:
@@ -76,12 +76,17 @@ async def test_an_answer_from_before_a_purge_is_never_found(cache: Cache) -> Non
 
 
 async def test_entries_end(store: dict[str, Any]) -> None:
-    cache = Cache(Settings.of(CACHE_TTL=60, **store))
-    await cache.store("a", await cache.lookup("a"), b"x")
-    assert (await cache.lookup("a")).entry is not None
-    await asyncio.sleep(0.1)
-    assert (await cache.lookup("a")).entry is None
-    await cache.close()
+    lasting, brief = Cache(Settings.of(CACHE_TTL="1h", **store)), Cache(Settings.of(CACHE_TTL=60, **store))
+    await lasting.store("a", await lasting.lookup("a"), b"x")
+    await brief.store("b", await brief.lookup("b"), b"x")
+
+    async def has_ended() -> bool:
+        return (await brief.lookup("b")).entry is None
+
+    await until(has_ended)
+    assert (await lasting.lookup("a")).entry is not None
+    await lasting.close()
+    await brief.close()
 
 
 async def test_too_large_answers_are_not_kept(store: dict[str, Any]) -> None:
@@ -166,8 +171,11 @@ async def test_every_kind_of_write_clears_it(cached: tuple[Client, Tabulary]) ->
         service = await tabulary.service("books", connection=connection)
         await service.update_one(1, {"title": "In a transaction"})
         assert await hit(admin, "/items/books") == "HIT", "nothing has changed for others yet"
-    await asyncio.sleep(0.1)
-    assert (await admin.data("GET", "/items/books"))[0]["title"] == "In a transaction"
+
+    async def is_seen() -> bool:
+        return (await admin.data("GET", "/items/books"))[0]["title"] == "In a transaction"
+
+    await until(is_seen)
 
 
 async def test_nobody_gets_what_was_made_for_another(cached: tuple[Client, Tabulary]) -> None:
@@ -219,7 +227,7 @@ async def test_without_auto_purge_answers_may_be_old_and_say_for_how_long(make: 
         assert second.json() == {"data": []} and second.headers["x-cache"] == "HIT"
         for answer in (first, second):
             scope, age, shared = answer.headers["cache-control"].split(", ")
-            assert (scope, shared) == ("private", "s-maxage=60") and 295 <= int(age.removeprefix("max-age=")) <= 300
+            assert (scope, shared) == ("private", "s-maxage=60") and 0 < int(age.removeprefix("max-age=")) <= 300
         public = await admin.as_(None).get("/server/info")
         assert public.headers["cache-control"].startswith("public, max-age=")
         await admin.post("/utils/cache/clear")

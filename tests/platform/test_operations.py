@@ -6,8 +6,8 @@ import asyncio
 import io
 import json
 import logging
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ from starlette.types import Receive, Scope, Send
 from tabulary import Tabulary
 from tabulary.core import logs
 from tabulary.core.settings import Settings
+from tabulary.server import pressure
 from tabulary.server.pressure import PressureLimiter, resident_memory
 
+from ..waiting import until
 from .conftest import SETTINGS, Client, Make, Outbox, collection, person
 
 pytestmark = pytest.mark.anyio
@@ -193,44 +195,74 @@ async def plain(scope: Scope, receive: Receive, send: Send) -> None:
     await Response(b"fine")(scope, receive, send)
 
 
-async def test_a_loop_that_stays_late_turns_requests_away_and_recovers() -> None:
+class Machine:
+    """A clock and an event loop for the gauge; they go on when the test says so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._passed = self._used = 0.0
+        self._due: list[Any] = []
+        monkeypatch.setattr(pressure, "asyncio", self)
+        monkeypatch.setattr(pressure, "time", self)
+
+    def get_running_loop(self) -> Machine:
+        return self
+
+    def call_later(self, seconds: float, call: Any) -> None:
+        self._due.append((seconds, call))
+
+    def perf_counter(self) -> float:
+        return self._passed
+
+    def thread_time(self) -> float:
+        return self._used
+
+    def go_on(self, late: float = 0, busy: float = 0) -> None:
+        """Until the next measurement, which comes so many seconds late; a share of the time the loop was busy."""
+        ((seconds, call),) = self._due
+        self._due.clear()
+        self._passed += seconds + late
+        self._used += (seconds + late) * busy
+        call()
+
+
+async def test_a_loop_that_stays_late_turns_requests_away_and_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine(monkeypatch)
     settings = Settings.of(
         PRESSURE_LIMITER_SAMPLE_INTERVAL=20, PRESSURE_LIMITER_MAX_EVENT_LOOP_DELAY=60, PRESSURE_LIMITER_RETRY_AFTER=5
     )
     client = Client(PressureLimiter(plain, settings))
     assert (await client.get("/")).status_code == 200
-    time.sleep(0.15)
-    await asyncio.sleep(0.002)
+    machine.go_on(late=0.13)
     assert (await client.get("/")).status_code == 200, "once is a hiccup"
-    time.sleep(0.15)
-    await asyncio.sleep(0.002)
+    machine.go_on(late=0.13)
     refused = await client.get("/")
     assert refused.status_code == 503 and refused.headers["retry-after"] == "5"
     assert refused.json()["errors"][0]["extensions"] == {
         "code": "SERVICE_UNAVAILABLE", "service": "api", "reason": "Under pressure",
     }  # fmt: skip
-    await asyncio.sleep(0.1)
+    machine.go_on(late=0.05)
     assert (await client.get("/")).status_code == 200
 
 
-async def test_a_busy_loop_counts_only_where_it_was_asked_for() -> None:
+async def test_a_busy_loop_counts_only_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     for given, status in (({"PRESSURE_LIMITER_MAX_EVENT_LOOP_UTILIZATION": 0.3}, 503), ({}, 200)):
+        machine = Machine(monkeypatch)
         client = Client(PressureLimiter(plain, Settings.of(PRESSURE_LIMITER_SAMPLE_INTERVAL=20, **given)))
-        end = time.monotonic() + 0.3
-        statuses = set()
-        while time.monotonic() < end:
-            statuses.add((await client.get("/")).status_code)
-            await asyncio.sleep(0)
-        assert status in statuses
+        for _ in range(2):
+            assert (await client.get("/")).status_code == 200
+            machine.go_on(busy=0.9)
+        assert (await client.get("/")).status_code == status
+
+
+async def refused(client: Client) -> bool:
+    return (await client.get("/server/ping")).status_code == 503
 
 
 async def test_memory_counts() -> None:
     assert resident_memory() > 1 << 20
     settings = Settings.of(PRESSURE_LIMITER_SAMPLE_INTERVAL=10, PRESSURE_LIMITER_MAX_MEMORY_RSS=1000)
     client = Client(PressureLimiter(plain, settings))
-    await client.get("/")
-    await asyncio.sleep(0.1)
-    assert (await client.get("/")).status_code == 503
+    await until(partial(refused, client))
 
 
 async def test_an_embedded_application_leaves_the_loop_to_its_owner(tmp_path: Path) -> None:
@@ -238,9 +270,12 @@ async def test_an_embedded_application_leaves_the_loop_to_its_owner(tmp_path: Pa
         options = {**given, "PRESSURE_LIMITER_SAMPLE_INTERVAL": 10, "PRESSURE_LIMITER_MAX_MEMORY_RSS": 1000}
         async with Tabulary(f"sqlite:///{tmp_path}/{status}.db", **(SETTINGS | options)) as tabulary:
             client = Client(tabulary.asgi)
-            await client.get("/server/ping")
-            await asyncio.sleep(0.1)
-            assert (await client.get("/server/ping")).status_code == status
+            if status == 503:
+                await until(partial(refused, client))
+            else:
+                assert not await refused(client)
+                await asyncio.sleep(0.1)
+                assert not await refused(client)
 
 
 async def test_many_requests_of_the_lifespan_end_cleanly(make: Make) -> None:
@@ -253,8 +288,7 @@ async def test_many_requests_of_the_lifespan_end_cleanly(make: Make) -> None:
 
     life = asyncio.ensure_future(tabulary.asgi({"type": "lifespan"}, inbox.get, send))
     await inbox.put({"type": "lifespan.startup"})
-    while not sent:
-        await asyncio.sleep(0.01)
+    await until(lambda: sent)
     await collection(Client(tabulary.asgi, "admin-static-token"), "books", "title")
     await asyncio.sleep(1.1)
     await inbox.put({"type": "lifespan.shutdown"})

@@ -55,7 +55,7 @@ def run(tmp_path: Path) -> Run:
             env={**environment, **settings},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
             input=given,
         )
 

@@ -89,7 +89,7 @@ async def test_memory_is_flat(url: str, tmp_path: Path) -> None:
         await connection.execute("UPDATE directus_collections SET accountability = NULL WHERE collection = 'places'")
         await connection.execute(fill.format(numbers=numbers.format(rows=ROWS)))
     command = [sys.executable, "-c", MEASURE, url, str(tmp_path), "json"]
-    done = subprocess.run(command, env=environment(url), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment(url), capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
     size, count, exporting, importing = map(float, done.stdout.split())
     assert count == ROWS
