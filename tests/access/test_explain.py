@@ -97,6 +97,20 @@ async def test_who_and_through_what(stage: Stage) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_role_stands_for_somebody_who_has_nothing_else(stage: Stage) -> None:
+    told = await explained(stage, role=ROLE)
+    assert told["user"] is None
+    assert [role["id"] for role in told["roles"]] == [ROLE]
+    assert {policy["id"]: policy["through"] for policy in told["policies"]} == {POLICIES[0]: {"role": ROLE}}
+    assert [row["policy"] for row in told["rows"]] == [POLICIES[0]], "not what a user of the role has besides"
+    assert told["allowed"] is True
+    assert (await explained(stage, role=ROLE, key="1"))["allowed"] is True
+    assert (await explained(stage, role=ROLE, key="3"))["allowed"] is False
+    assert "no role" in await refusal(stage, collection="books", role=READER)
+    assert "not about both" in await refusal(stage, collection="books", role=ROLE, **WHO)
+
+
+@pytest.mark.anyio
 async def test_no_permission_at_all(stage: Stage) -> None:
     for question in ({"action": "delete", **WHO}, {"collection": "pages", **WHO}, {}):
         told = await explained(stage, **question)

@@ -41,13 +41,17 @@ Values = Mapping[Variable, Any]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: may ``user`` (key or address, None is the public) do ``action`` with a collection or one item?"""
+    """What is asked: may ``user`` (key or address, None is the public) do ``action`` with a collection or one item?
+
+    With ``role`` (its key) instead of a user: may somebody who has this role and nothing else?
+    """
 
     collection: str
     action: str = "read"
     user: str | None = None
     key: Key | None = None
     ip: str | None = None
+    role: str | None = None
 
 
 class Explanation:
@@ -70,8 +74,12 @@ class Explanation:
         if question.ip is not None and parse_address(question.ip) is None:
             raise InvalidPayload(f'"{question.ip}" is no IP address')
         snapshot = await self._platform.access.snapshot()
+        if question.role is not None and question.user is not None:
+            raise InvalidPayload('Ask about a "user" or a "role", not about both')
+        if question.role is not None and question.role not in snapshot.parents:
+            raise InvalidPayload(f'There is no role "{question.role}"')
         user = await self._user(question.user)
-        who = await self._accountability(snapshot, user, question.ip)
+        who = await self._accountability(snapshot, user, question)
         told: Item = {
             "user": user and {name: user[name] for name in ("id", "email", "status", "role")},
             "roles": await self._named(_ROLES, who.roles),
@@ -102,12 +110,13 @@ class Explanation:
             raise InvalidPayload(f'There is no user "{user}"')
         return rows[0]
 
-    async def _accountability(self, snapshot: AccessSnapshot, user: Item | None, ip: str | None) -> Accountability:
-        if user is None:
-            return Accountability(ip=ip)
-        roles = snapshot.role_tree(user["role"])
-        rights = await self._platform.access.rights(user["id"], roles, ip)
-        return Accountability(user["id"], user["role"], roles, rights.admin, rights.app, ip)
+    async def _accountability(self, snapshot: AccessSnapshot, user: Item | None, question: Question) -> Accountability:
+        if user is None and question.role is None:
+            return Accountability(ip=question.ip)
+        key, role = (user["id"], user["role"]) if user else (None, question.role)
+        roles = snapshot.role_tree(role)
+        rights = await self._platform.access.rights(key, roles, question.ip)
+        return Accountability(key, role, roles, rights.admin, rights.app, question.ip)
 
     async def _policies(self, snapshot: AccessSnapshot, who: Accountability) -> list[Item]:
         """Every policy that is attached to the user in some way, and whether it is in force from this address."""

@@ -1,7 +1,7 @@
 """``GET /permissions/explain``: why somebody may or may not do something. Ours, and for admins only.
 
-``collection`` is required; ``action`` (read), ``user`` (key or address; the public without it), ``key`` and ``ip`` are
-not.
+``collection`` is required; ``action`` (read), ``user`` (key or address) or ``role`` (key; the public without both),
+``key`` and ``ip`` are not.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ async def explain(request: ApiRequest) -> Response:
         asked.get("user") or None,
         asked.get("key") or None,
         asked.get("ip") or None,
+        asked.get("role") or None,
     )
     return respond.plain(await Explanation(request.platform, request.schema).explain(question))
 
