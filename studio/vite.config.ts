@@ -45,5 +45,5 @@ export default defineConfig(({ command }) => ({
     },
   },
   server: { proxy: { [api]: { target: server, changeOrigin: false }, "^/websocket": { target: server, ws: true } } },
-  test: { environment: "happy-dom", include: ["tests/**/*.test.ts"] },
+  test: { environment: "happy-dom", include: ["tests/**/*.test.ts"], testTimeout: 60_000 },
 }));

@@ -64,13 +64,19 @@ export const router = createRouter({
 });
 
 router.beforeEach(async (to) => {
+  fetchChunks(to);
+  // Side by side: on the way in, all of it is needed before anything is shown.
+  const entered = to.meta.open || session.user ? null : enter().then((ok) => ({ ok, problem: null }), (problem: unknown) => ({ ok: false, problem }));
   if (!session.info) await loadInfo().catch(() => undefined);
   if (session.info && !session.info.setupCompleted) return to.path === "/setup" ? true : "/setup";
   // With a token also then: there may be users, but no administrator. The server knows.
   if (to.path === "/setup") return to.query.token ? true : "/";
   if (to.meta.open) return true;
-  if (!session.user && !(await enter())) {
-    return { path: "/login", query: to.path === "/" ? {} : { redirect: to.fullPath } };
+  if (entered) {
+    const { ok, problem } = await entered;
+    if (problem) throw problem;
+    if (!ok) return { path: "/login", query: to.path === "/" ? {} : { redirect: to.fullPath } };
+    await settle();
   }
   if (to.meta.admin && !isAdmin.value) return "/";
   return true;
@@ -85,8 +91,14 @@ async function enter(): Promise<boolean> {
   }
   const problem = await schema;
   if (problem) throw problem;
-  await settle();
   return true;
+}
+
+/** The page's code comes while one is still being let in. A page that cannot be loaded says so when it is needed. */
+function fetchChunks(to: RouteLocationNormalized): void {
+  for (const { components } of to.matched)
+    for (const load of Object.values(components ?? {}))
+      if (typeof load === "function") void (load as () => Promise<unknown>)().catch(() => undefined);
 }
 
 onExpired(() => {

@@ -3,6 +3,7 @@
  *
  * Paths are relative to the server's root, which is the folder above the Studio's <base>.
  */
+import { forgetEarly, takeEarly } from "./early";
 import { parseExact, stringifyExact } from "./json";
 import type { Item, Key, Query } from "./types";
 import { unreadableIn } from "./unreadable";
@@ -85,7 +86,9 @@ async function send(method: Method, path: string, options: Options): Promise<{ d
   const form = body instanceof FormData;
   let response: Response;
   try {
-    response = await fetch(address, {
+    // Whatever is written, and whoever logs in: what was asked for before that is old.
+    if (method !== "GET") forgetEarly();
+    response = await ((method === "GET" && takeEarly(address)) || fetch(address, {
       method,
       credentials: guest === null ? "same-origin" : "omit",
       signal: options.signal,
@@ -94,7 +97,7 @@ async function send(method: Method, path: string, options: Options): Promise<{ d
         ...(guest ? { Authorization: `Bearer ${guest}` } : {}),
       },
       body: body === undefined ? undefined : form ? (body as FormData) : stringifyExact(body),
-    });
+    }));
   } catch (problem) {
     if (problem instanceof DOMException && problem.name === "AbortError") throw problem;
     throw new ApiError(0, [{ message: "", extensions: { code: "NO_CONNECTION" } }]);
@@ -163,6 +166,12 @@ export const items = {
   async count(collection: string, query: Query, signal?: AbortSignal): Promise<number> {
     const wanted = { search: query.search, filter: query.filter, limit: 0, meta: ["filter_count"] };
     return (await api.list(pathOf(collection), wanted, signal)).meta.filter_count ?? 0;
+  },
+  /** How many there are, as far as that is cheap to tell: of a large table only that it has `count` or `more`. */
+  async countCapped(collection: string, query: Query, signal?: AbortSignal): Promise<{ count: number; more: boolean }> {
+    const wanted = { search: query.search, filter: query.filter, limit: 0, meta: ["filter_count"], count: "capped" };
+    const { filter_count: count = 0, count_cap: cap } = (await api.list(pathOf(collection), wanted, signal)).meta;
+    return { count, more: cap !== undefined && count >= cap };
   },
 };
 

@@ -396,6 +396,8 @@ const de: Messages = {
     clearSelection: "Auswahl aufheben",
     columns: "Spalten",
     count: "{count} Eintrag | {count} Einträge",
+    countAll: "Alle zählen",
+    countMore: "{count} Einträge oder mehr",
     create: "Neuer Eintrag",
     deleteText: "Das lässt sich nicht rückgängig machen.",
     deleteTitle: "Einen Eintrag löschen? | {count} Einträge löschen?",

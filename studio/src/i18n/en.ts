@@ -394,6 +394,8 @@ const en = {
     clearSelection: "Clear selection",
     columns: "Columns",
     count: "{count} item | {count} items",
+    countAll: "Count all",
+    countMore: "{count} items or more",
     create: "New item",
     deleteText: "This cannot be undone.",
     deleteTitle: "Delete one item? | Delete {count} items?",

@@ -66,7 +66,7 @@ export function useListState(collection: Collection) {
 
   async function load(): Promise<void> {
     if (!can("directus_presets", "read") || !session.user) return;
-    const filter = { collection: { _eq: name }, user: { _eq: session.user.id }, bookmark: { _null: true } };
+    const filter = { collection: { _eq: name }, user: { _eq: "$CURRENT_USER" }, bookmark: { _null: true } };
     const found = await api.get<Preset[]>("presets", { filter, fields: ["id", "layout_query"], limit: 1 }).catch(() => []);
     preset = found?.[0];
     const tabular = preset?.layout_query?.tabular;
