@@ -16,7 +16,7 @@ const none = { create: [], update: [], delete: [] };
 describe("the edits of a version", () => {
   const main = { id: 1, title: "Emma", tags: [1, 2], note: null };
   it("are what the server keeps, without the key of the item", () => {
-    expect(deltaOf({ outdated: false, mainHash: "", main, current: { id: "1", title: "Emma II" } }, "id")).toEqual({ title: "Emma II" });
+    expect(deltaOf({ outdated: false, mainHash: "", main, current: { id: "1", title: "Emma II", note: null } }, "id")).toEqual({ title: "Emma II" });
   });
   it("are sent where they changed; a field taken back is sent as it is in the main item", () => {
     const delta = { title: "Emma II", note: "n", tags: { ...none, delete: [2] } };

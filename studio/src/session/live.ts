@@ -19,6 +19,8 @@ const LINGER = 5_000;
 const subscriptions = new Map<string, Subscription>();
 let socket: WebSocket | undefined;
 let opened = false;
+/** Whose cookie opened the connection. */
+let owner: string | undefined;
 let failures = 0;
 let next = 1;
 let timer: ReturnType<typeof setTimeout> | undefined;
@@ -29,6 +31,8 @@ export function listen(collection: string, listener: Listener, item: string | nu
   const subscription = { collection, item, listener };
   subscriptions.set(uid, subscription);
   clearTimeout(timer);
+  // Somebody else may have logged in while it lingered.
+  if (socket && owner !== session.user?.id) close();
   if (socket && opened) subscribe(uid, subscription);
   else if (!socket) void connect();
   return () => {
@@ -64,6 +68,7 @@ async function connect(): Promise<void> {
   // The session cookie comes with the request, so there is nothing to log in with afterwards.
   const made = new WebSocket(address);
   socket = made;
+  owner = session.user.id;
   made.onopen = () => {
     opened = true;
     for (const [uid, subscription] of subscriptions) subscribe(uid, subscription);

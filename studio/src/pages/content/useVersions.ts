@@ -27,13 +27,14 @@ export function useVersions(collection: () => string, itemKey: Ref<Key | null>) 
   const all = computed(() => (offered.value ? (list.data.value ?? []) : []));
   const current = computed(() => all.value.find((version) => version.key === wanted.value) ?? null);
   /** The address names a version that is not there (any more), or that one may not see. */
-  const missing = computed(() => wanted.value !== null && offered.value && list.data.value !== undefined && current.value === null);
+  const missing = computed(() => wanted.value !== null && offered.value && list.data.value !== undefined && !list.isFetching.value && current.value === null);
   const comparison = useQuery({
     queryKey: ["versions", "compare", () => current.value?.id],
     queryFn: () => api.get<Comparison>(`versions/${current.value!.id}/compare`),
     enabled: () => current.value !== null,
     // An open form must not change under one's fingers.
     refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
     staleTime: 0,
   });
   const delta = computed(() => (current.value && comparison.data.value ? deltaOf(comparison.data.value, primaryKeyOf(collection())) : null));

@@ -41,9 +41,9 @@ export function keyFor(name: string, taken: readonly string[]): string {
   return `${base}-${number}`;
 }
 
-/** The edits that make up the version, without the key of the item. */
+/** The edits that make up the version: what is stored as in the main item is none, nor is the key. */
 export function deltaOf(comparison: Comparison, keyField: string): Item {
-  return Object.fromEntries(Object.entries(comparison.current).filter(([name]) => name !== keyField));
+  return Object.fromEntries(versionChanges(comparison, keyField).map((change) => [change.field, change.after]));
 }
 
 interface Alterations { create?: unknown[]; update?: unknown[]; delete?: unknown[] }
