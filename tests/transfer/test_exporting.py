@@ -70,6 +70,20 @@ async def test_parts_are_the_list(small_parts: Tabulary, query: dict[str, Any]) 
     assert all(len(part) <= 4 for part in found)
 
 
+async def test_sorted_lists_are_not_counted_from_the_front(
+    small_parts: Tabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(small_parts, 23)
+
+    async def refuse(*_: Any) -> str:
+        raise AssertionError("read by offset")
+
+    monkeypatch.setattr("tabulary.services.exporting._ByOffset.read", refuse)
+    found = await read(small_parts, "books", {"limit": -1, "sort": ["-pages"], "fields": ["id"]})
+    whole = await small_parts.items("books").read_by_query({"limit": -1, "sort": ["-pages", "-id"], "fields": ["id"]})
+    assert len(found) > 2 and [item for part in found for item in part] == whole
+
+
 async def test_keys_that_are_texts_and_uuids(small_parts: Tabulary) -> None:
     await small_parts.items("places").create_many([{"code": f"{c}{n}", "name": "x"} for c in "bCa" for n in range(4)])
     await small_parts.items("authors").create_many([{"name": f"A{n}"} for n in range(11)])

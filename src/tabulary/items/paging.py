@@ -7,7 +7,6 @@ happens to others meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,7 +105,7 @@ class _Walk:
         values = () if cursor is None else cursor.values
 
         def compile_(compiler: Compiler, planner: Planner) -> Statement:
-            node = _checked(planner.root(self.collection, root), planner)
+            node = _checked(planner.root(self.collection, root))
             bounds = None if cursor is None else [None if v is None else first + n for n, v in enumerate(values)]
             return compiler.page(with_key(node), bounds, cursor is not None and cursor.backward, other)
 
@@ -134,7 +133,7 @@ def _sort(planner: Planner, collection: str, level: Level) -> tuple[str, ...]:
     return (*found, f"-{base.primary}" if descending else base.primary)
 
 
-def _checked(node: Node, planner: Planner) -> Node:
+def _checked(node: Node) -> Node:
     """The plan, when every item has a place in its order that the caller may know. Raises :class:`InvalidQuery`."""
     if node.order[-1].target.mask is not None:
         raise InvalidQuery('A cursor needs the primary key, which you may not see of every item; use "page" instead')
@@ -147,6 +146,16 @@ def _checked(node: Node, planner: Planner) -> Node:
     return node
 
 
+def has_places(planner: Planner, collection: str, query: Query) -> bool:
+    """Whether a query's order has places that cursors can hold. Raises :class:`Forbidden` as reads do."""
+    node = planner.root(collection, replace(query.root, sort=_sort(planner, collection, query.root)))
+    try:
+        _checked(node)
+    except InvalidQuery:
+        return False
+    return True
+
+
 def _has_no_order(field: Field) -> bool:
     return field.concealed or field.type in _UNORDERED or field.type.startswith("geometry")
 
@@ -156,4 +165,4 @@ def cursors(page: Page) -> dict[str, str | None]:
     return {"next": page.next, "previous": page.previous}
 
 
-__all__: Sequence[str] = ["Page", "cursors", "read_page"]
+__all__ = ["Page", "cursors", "has_places", "read_page"]

@@ -2,7 +2,7 @@
 
 A list of any length is read in parts that hold a connection only while they are read: a client that is slow to take a
 download, or a storage that is slow to take an upload, keeps nobody else waiting. Parts follow each other by primary key
-where the order allows it, so that the millionth item costs what the first did; by offset otherwise.
+or by cursor, so that the millionth item costs what the first did; by offset where an order has no places to go on from.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from tabulary.access.accountability import Accountability
 from tabulary.core import json
 from tabulary.core.errors import Forbidden, InvalidPayload, TabularyError
+from tabulary.items.paging import has_places
 from tabulary.items.plan import Node, Part, Plain, ToMany, ToOne
 from tabulary.items.planner import Planner
 from tabulary.items.platform import Platform
@@ -137,7 +138,21 @@ class _ByKey:
         return await service.read_json_by_query(ahead.with_limit(size))
 
 
-async def _walk(service: ItemsService, query: Query) -> _ByOffset | _ByKey:
+@dataclass
+class _ByCursor:
+    """Parts that begin where the last one ended, in any order that has places."""
+
+    service: ItemsService
+    query: Query
+    at_end: bool = False
+
+    async def read(self, size: int) -> str:
+        page = await self.service.read_page(self.query.with_limit(size))
+        self.query, self.at_end = replace(self.query, cursor=page.next or "", offset=0), page.next is None
+        return json.encode(page.items).decode()
+
+
+async def _walk(service: ItemsService, query: Query) -> _ByOffset | _ByKey | _ByCursor:
     base = service.schema.collections.get(service.collection)
     if base is None:
         raise Forbidden(f'Collection "{service.collection}" doesn\'t exist or you may not access it.')
@@ -155,6 +170,9 @@ async def _walk(service: ItemsService, query: Query) -> _ByOffset | _ByKey:
     by_key = in_order in ((base.primary,), (f"-{base.primary}",))
     if by_key and not query.offset and base.primary_field.type in _COUNTABLE_KEYS and not query.root.alias:
         return _ByKey(service, query, base.primary, in_order[0].startswith("-"))
+    planner = Planner(service.schema, permissions, service.platform.reader.limits, query.backlink)
+    if has_places(planner, base.collection, query):
+        return _ByCursor(service, replace(query, cursor=""))
     if not by_key:  # items that are equal in the given order keep their places from part to part
         query = replace(query, root=replace(query.root, sort=(*in_order, base.primary)))
     return _ByOffset(service, query)
