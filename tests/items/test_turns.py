@@ -144,7 +144,43 @@ async def test_those_who_ask_again_after_a_long_run_share_the_next_one_too() -> 
     assert time.slept == [LONG_RUN] and table.runs == 1
     time.over.set()
     assert await asyncio.gather(*tasks) == [0, 1, 1, 1, 1]
-    assert table.runs == 2 and not turns._going
+    assert table.runs == 2 and not turns._going  # the second run took no time
+
+
+async def test_nobody_runs_ahead_of_those_who_share_long_runs() -> None:
+    time = Time()
+    turns, table = Turns[int](pause=0.125, clock=lambda: time.now, sleep=time.sleep), Table()
+    tasks = await started(3, turns, table)
+    gate, table.gate = table.gate, asyncio.Event()
+    gate.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    time.now = 8 * LONG_RUN  # the run of the second and the third takes long
+    table.gate.set()
+    assert await asyncio.gather(*tasks) == [0, 0, 0]
+    table.value = 1
+    again = await started(1, turns, table) + await started(1, turns, table)
+    assert time.slept == [LONG_RUN] and table.runs == 2
+    time.over.set()
+    assert await asyncio.gather(*again) == [1, 1]
+    assert table.runs == 3 and not turns._going
+
+
+async def test_after_a_pause_in_which_nobody_came_nothing_is_left() -> None:
+    time = Time()
+    time.over.set()
+    turns, table = Turns[int](pause=0.125, clock=lambda: time.now, sleep=time.sleep), Table()
+    tasks = await started(3, turns, table)
+    gate, table.gate = table.gate, asyncio.Event()
+    gate.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    time.now = 1.0
+    table.gate.set()
+    await asyncio.gather(*tasks, *turns._tasks)
+    while turns._tasks:
+        await asyncio.gather(*turns._tasks)
+    assert time.slept == [LONGEST_PAUSE] and table.runs == 2 and not turns._going
 
 
 @pytest.mark.parametrize(("took", "slept"), [(LONG_RUN / 2, []), (1000.0, [LONGEST_PAUSE])])

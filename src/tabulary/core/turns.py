@@ -5,8 +5,9 @@ the *next* run and shares its answer. That run begins after all who share it ask
 the own question: what was committed before a read began is in it. A stampede costs the database two statements instead
 of thousands, and a read without company is not delayed.
 
-After a long run the next one may wait a little: whoever has just been answered often asks again at once, as dashboards
-do. Without that, those who ask fall into two halves that wait for each other's runs, each twice as long as need be.
+After a long run that several shared, the next one may wait a little: whoever has just been answered often asks again at
+once, as dashboards do. Without that, those who ask fall into two halves that wait for each other's runs, each twice as
+long as need be.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ LONGEST_PAUSE = 0.05
 
 @dataclass(slots=True)
 class _Turn(Generic[T]):
-    """A run that is going on, and who waits for the one after it."""
+    """A run that is going on (or the pause after it), and who waits for the one after it."""
 
     run: Run[T] | None = None
     following: asyncio.Future[T] | None = None
+    waiting: int = 0
 
 
 @dataclass(slots=True)
@@ -56,9 +58,10 @@ class Turns(Generic[T]):
             try:
                 return await run()
             finally:
-                self._pass_on(key, self.clock() - began)
+                self._pass_on(key, self.clock() - began, company=False)
         if going.following is None:
             going.run, going.following = run, asyncio.get_running_loop().create_future()
+        going.waiting += 1
         # Shielded: one caller who goes away must not take the answer from the others.
         return await asyncio.shield(going.following)
 
@@ -67,47 +70,62 @@ class Turns(Generic[T]):
         for going in self._going.values():
             if going.following is not None:
                 going.following.cancel()
-            going.run = going.following = None
-        led = dict(self._tasks)
-        for task in led:
+            going.run, going.following, going.waiting = None, None, 0
+        following = dict(self._tasks)
+        for task in following:
             task.cancel()
-        await asyncio.gather(*led, return_exceptions=True)
-        for key in led.values():
+        await asyncio.gather(*following, return_exceptions=True)
+        for key in following.values():
             self._going.pop(key, None)  # of a task that was cancelled before it began
 
-    def _pass_on(self, key: Hashable, seconds: float) -> None:
-        """The run under this key has ended after so long: see to the one that is waited for, if any."""
-        ended = self._going.get(key)
-        if ended is None or ended.run is None or ended.following is None:
+    def _pass_on(self, key: Hashable, seconds: float, company: bool) -> None:
+        """The run under this key has ended after so long, and had several to answer (or not): see to the next one."""
+        ended = self._going.get(key, _Turn())  # without one after :meth:`close`
+        is_long = seconds >= LONG_RUN and (company or ended.waiting > 0)
+        pause = min(seconds * self.pause, LONGEST_PAUSE) if is_long else 0.0
+        if not pause and not ended.waiting:
             self._going.pop(key, None)
             return
-        task = asyncio.ensure_future(self._lead(key, ended.run, ended.following, seconds))
+        task = asyncio.ensure_future(self._go_on(key, ended, pause))
         self._tasks[task] = key
         task.add_done_callback(self._tasks.pop)
 
-    async def _lead(self, key: Hashable, run: Run[T], waiting: asyncio.Future[T], before: float) -> None:
-        """Run for all who wait, also those who come in the pause: until it ends, the turn before is in its place."""
-        seconds = 0.0
+    async def _go_on(self, key: Hashable, ended: _Turn[T], pause: float) -> None:
+        """Pause, then run for all who wait by then: the turn before is in its place until the pause is over."""
+        cut: BaseException | None = None
         try:
-            try:
-                if self.pause and before >= LONG_RUN:
-                    await self.sleep(min(before * self.pause, LONGEST_PAUSE))
-            finally:
-                self._going[key] = _Turn()
-            began = self.clock()
-            try:
-                answer = await run()
-            finally:
-                seconds = self.clock() - began
+            if pause:
+                await self.sleep(pause)
+        except BaseException as problem:
+            cut = problem
+        if ended.run is None or ended.following is None:
+            self._going.pop(key, None)
+        elif cut is None:
+            await self._lead(key, ended.run, ended.following, ended.waiting > 1)
+        else:
+            self._going.pop(key, None)
+            _fail(ended.following, cut)
+        if cut is not None:
+            raise cut
+
+    async def _lead(self, key: Hashable, run: Run[T], waiting: asyncio.Future[T], company: bool) -> None:
+        self._going[key] = _Turn()
+        began = self.clock()
+        try:
+            answer = await run()
             if not waiting.done():  # as it is when :meth:`close` came between
                 waiting.set_result(answer)
         except BaseException as problem:
-            if isinstance(problem, asyncio.CancelledError):
-                waiting.cancel()
-            elif not waiting.done():
-                waiting.set_exception(problem)
-                waiting.exception()  # retrieved: those who waited may all have gone away
+            _fail(waiting, problem)
             if not isinstance(problem, Exception):
                 raise
         finally:
-            self._pass_on(key, seconds)
+            self._pass_on(key, self.clock() - began, company)
+
+
+def _fail(waiting: asyncio.Future[T], problem: BaseException) -> None:
+    if isinstance(problem, asyncio.CancelledError):
+        waiting.cancel()
+    elif not waiting.done():
+        waiting.set_exception(problem)
+        waiting.exception()  # retrieved: those who waited may all have gone away
