@@ -35,7 +35,7 @@ class Trial(ABC):
 
     unit: ClassVar[str]
     """What :attr:`Work.amount` counts, in a word for people."""
-    little: ClassVar[int] = 500
+    little: ClassVar[int] = 1_000
     """Work that nobody notices: to save it is worth no index."""
     can_take_back: ClassVar[bool] = True
     """Whether an index that was made in a transaction goes when the transaction is rolled back."""

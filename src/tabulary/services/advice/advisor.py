@@ -318,10 +318,11 @@ class _Work:
                 if proposal.status != "made":
                     proposal.add(Effect.of(use.why, before, after))
         finally:
-            for proposal in made:
-                if proposal.status != "made":
-                    for statement in proposal.undo:
-                        await connection.execute(statement)
+            useless = [statement for p in made if p.status != "made" for statement in p.undo]
+            if useless:  # by a connection that no broken-off read has spoilt
+                async with self._place.connection(write=True) as fresh:
+                    for statement in useless:
+                        await fresh.execute(statement)
 
     async def _make(self, connection: Connection, proposal: Proposal) -> None:
         trial = connection.dialect.trial

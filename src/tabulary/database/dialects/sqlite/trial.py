@@ -70,7 +70,7 @@ class SQLiteTrial(Trial):
             async with database.connection() as connection:
                 assert isinstance(connection, SQLiteConnection)
                 await connection.on_file(lambda raw: _copy(raw, path))
-            async with Database(replace(database.options, filename=str(path))) as copy:
+            async with Database(replace(database.options, filename=str(path), replica=None)) as copy:
                 yield copy
 
 
