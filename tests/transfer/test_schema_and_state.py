@@ -13,9 +13,11 @@ import pytest
 from tabulary import Tabulary
 from tabulary.core.errors import InvalidPayload, UnprocessableContent
 from tabulary.database.connection import Connection
+from tabulary.database.journal import JOURNAL
 from tabulary.schema.diff import snapshot_diff
 from tabulary.services.change_list import change_list, deletions, effective, without_rules
 from tabulary.services.dry_run import tried
+from tabulary.services.fields import FieldsService
 from tabulary.services.schema import SchemaService
 from tabulary.services.state import StateService
 
@@ -79,15 +81,39 @@ async def test_changes_are_tried_out(library: Tabulary) -> None:
             plan or {}, force=True
         )
 
-    if not library.platform.database.dialect.transactional_ddl:
-        with pytest.raises(UnprocessableContent):
-            await tried(library.platform, work)
-    else:
-        statements = await tried(library.platform, work)
-        assert any(statement.startswith("CREATE TABLE tried") for statement in statements)
-        assert any("INSERT INTO directus_collections" in statement for statement in statements)
-        assert not any(statement.startswith("SELECT") for statement in statements)
+    before = await databases(library)
+    statements = await tried(library.platform, work)
+    assert any(statement.startswith("CREATE TABLE tried") for statement in statements)
+    assert any("INSERT INTO directus_collections" in statement for statement in statements)
+    assert not any(statement.startswith("SELECT") or "%%" in statement for statement in statements)
+    assert not any(JOURNAL in statement for statement in statements)
+    assert await databases(library) == before
     assert "tried" not in (await library.schema()).collections
+
+
+async def databases(library: Tabulary) -> set[str]:
+    """The databases of our name, where a try has one of its own."""
+    async with library.platform.database.connection() as connection:
+        if connection.dialect.scratch(connection, ()) is None:
+            return set()
+        own = await connection.fetch_value("SELECT DATABASE()")
+        return {name for (name,) in await connection.fetch_rows("SHOW DATABASES") if name.startswith(own)}
+
+
+async def test_a_try_that_fails_leaves_nothing(library: Tabulary) -> None:
+    before = await databases(library)
+
+    async def work(connection: Connection) -> None:
+        fields = FieldsService(platform=library.platform, schema=await library.schema(), connection=connection)
+        await fields.create_field("books", {"field": "doomed", "type": "string", "schema": {}})
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        await tried(library.platform, work)
+    assert await databases(library) == before
+    schema = await library.schema()
+    assert "doomed" not in schema.collections["books"].fields
+    assert await library.items("books").read_by_query({"limit": 1}) is not None
 
 
 def snapshot(*fields: State, collections: tuple[str, ...] = ("books",)) -> State:

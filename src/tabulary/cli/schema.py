@@ -83,12 +83,9 @@ async def _apply(target: Snapshot, rules: list[str], yes: bool, dry_run: bool) -
         _show(difference)
         if not any(difference.values()):
             return
-        if dry_run and not tabulary.platform.database.dialect.transactional_ddl:
-            click.echo("The SQL is unknown: this database can't try changes of tables out.", err=True)
-        elif dry_run:
+        if dry_run:
             for statement in await tried(tabulary.platform, partial(_run, tabulary, difference)):
                 click.echo(statement)
-        if dry_run:
             return
         if not yes:
             click.confirm("Apply these changes?", abort=True)

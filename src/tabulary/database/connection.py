@@ -47,6 +47,11 @@ class Connection(ABC):
         self.versions: Versions | None = None
         """Whose versions this connection's transactions raise; set by the :class:`Database` that hands it out."""
 
+    @property
+    def inner(self) -> Connection:
+        """The driver's own connection, behind one that only watches what goes through it."""
+        return self
+
     # --- what a driver provides -------------------------------------------------------------
     @abstractmethod
     async def fetch_value(self, sql: str, values: Sequence[Any] = ()) -> Any:

@@ -13,7 +13,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -256,6 +257,13 @@ class Dialect(ABC):
     def quote(self, identifier: str) -> str:
         """The identifier, always quoted."""
         return self.sa_dialect.identifier_preparer.quote_identifier(identifier)
+
+    def scratch(self, connection: Connection, empty: Collection[str]) -> AbstractAsyncContextManager[None] | None:
+        """A database with the same tables for the connection to try changes out in; None where there is no way.
+
+        The rows of system tables are copied but for those of ``empty``. Not needed where changes are transactions.
+        """
+        return None
 
     async def lock(  # noqa: B027 - doing nothing is the right default
         self, connection: Connection, name: str, *, through_ddl: bool = False

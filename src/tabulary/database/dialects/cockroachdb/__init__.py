@@ -62,8 +62,9 @@ class CockroachDB(PostgreSQL):
         """Any version: what a server lacks it says itself."""
 
     async def lock(self, connection: Connection, name: str, *, through_ddl: bool = False) -> None:
-        assert isinstance(connection, CockroachDBConnection)
-        await connection.hold(name, through_ddl)
+        own = connection.inner
+        assert isinstance(own, CockroachDBConnection)
+        await own.hold(name, through_ddl)
 
 
 DIALECT = CockroachDB

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar
 
 from sqlalchemy.dialects.mysql.base import MySQLDialect
@@ -18,6 +19,7 @@ from tabulary.database.dialects.mysql.driver import MySQLConnection, MySQLDriver
 from tabulary.database.dialects.mysql.dump import MySQLDump
 from tabulary.database.dialects.mysql.expressions import MySQLExpressions
 from tabulary.database.dialects.mysql.journal import MySQLJournal
+from tabulary.database.dialects.mysql.scratch import scratch
 from tabulary.database.dialects.mysql.trial import MySQLTrial
 from tabulary.database.dialects.mysql.values import MySQLValues
 from tabulary.database.driver import Driver
@@ -51,9 +53,13 @@ class MySQL(Dialect):
         self.has_returning = "mariadb" in server.lower() and version >= (10, 5)
         self.sa_dialect.insert_returning = self.has_returning
 
+    def scratch(self, connection: Connection, empty: Collection[str]) -> AbstractAsyncContextManager[None]:
+        return scratch(connection, empty)
+
     async def lock(self, connection: Connection, name: str, *, through_ddl: bool = False) -> None:
-        assert isinstance(connection, MySQLConnection)
-        await connection.hold(name)
+        own = connection.inner
+        assert isinstance(own, MySQLConnection)
+        await own.hold(name)
 
     async def estimate(self, connection: Connection, sql: str, values: Sequence[Any], table: str | None) -> int | None:
         plan = json.decode(await connection.fetch_value(f"EXPLAIN FORMAT=JSON {sql}", values))
