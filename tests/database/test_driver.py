@@ -227,6 +227,58 @@ async def test_transactions_that_lose_run_again(books: Database, monkeypatch: py
         assert len(tries) == 1
 
 
+async def test_deadlocks_run_again(books: Database) -> None:
+    """Two transactions take two rows in opposite orders: the database ends one of them, and it runs again."""
+    if books.dialect.name == "sqlite":
+        pytest.skip("one writer at a time can't be in another's way")
+    async with books.transaction() as connection:
+        await add(connection, 1)
+        await add(connection, 2)
+    both = asyncio.Barrier(2)
+    tries = 0
+
+    async def take(first: int, second: int) -> None:
+        met = False
+
+        async def work(connection: Connection) -> None:
+            nonlocal met, tries
+            tries += 1
+            await connection.run(sa.update(BOOKS).where(BOOKS.c.id == first).values(title=str(first)))
+            if not met:  # only the first time: whoever runs again is alone
+                met = True
+                await both.wait()
+            await connection.run(sa.update(BOOKS).where(BOOKS.c.id == second).values(title=str(second)))
+
+        await books.run_in_transaction(work)
+
+    await asyncio.gather(take(1, 2), take(2, 1))
+    assert tries == 3
+
+
+async def test_serialization_failures_run_again(books: Database) -> None:
+    """A transaction that read what another one has changed since: PostgreSQL ends it, and it runs again."""
+    if books.dialect.name != "postgresql":
+        pytest.skip("READ COMMITTED and a single writer know no such failures")
+    async with books.transaction() as connection:
+        await add(connection, 1)
+    tries = 0
+
+    async def work(connection: Connection) -> None:
+        nonlocal tries
+        tries += 1
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        await connection.fetch_value("SELECT count(*) FROM books")
+        if tries == 1:
+            async with books.transaction() as other:
+                await other.run(sa.update(BOOKS).where(BOOKS.c.id == 1).values(title="theirs"))
+        await connection.run(sa.update(BOOKS).where(BOOKS.c.id == 1).values(title="ours"))
+
+    await books.run_in_transaction(work)
+    assert tries == 2
+    async with books.connection() as connection:
+        assert await connection.fetch_value("SELECT title FROM books") == "ours"
+
+
 async def test_locks_exclude_each_other(books: Database) -> None:
     inside: list[int] = []
     most: list[int] = []
