@@ -48,7 +48,7 @@ class Pooler:
         return self.url.partition("?")[0]
 
 
-def _configuration(database: str, port: int, log: Path, ignored: str) -> str:
+def _configuration(database: str, port: int, ignored: str) -> str:
     parts = urlsplit(database)
     password = f" password={parts.password}" if parts.password else ""
     return f"""
@@ -63,7 +63,6 @@ pool_mode = transaction
 default_pool_size = {SESSIONS}
 max_client_conn = 200
 ignore_startup_parameters = {ignored}
-logfile = {log}
 """
 
 
@@ -74,16 +73,11 @@ async def pooler(request: pytest.FixtureRequest, servers: Servers, tmp_path: Pat
         pytest.skip("pgbouncer was not reached: it is not installed")
     url = await servers.installed("postgresql")
     port, log, file = free_port(), tmp_path / "pgbouncer.log", tmp_path / "pgbouncer.ini"
-    file.write_text(_configuration(url, port, log, getattr(request, "param", "extra_float_digits")))
-    command = [PROGRAM, "-q", str(file)]
+    file.write_text(_configuration(url, port, getattr(request, "param", "extra_float_digits")))
+    command = [PROGRAM, str(file)]
     if os.geteuid() == 0:  # it refuses to run as root, and becomes somebody else once it has read its file
-        log.touch()
-        shutil.chown(log, "nobody")
-        for folder in (tmp_path, *tmp_path.parents):
-            if folder.stat().st_uid == 0 and folder.stat().st_mode & 0o001 == 0:
-                folder.chmod(folder.stat().st_mode | 0o001)
         command[1:1] = ["-u", "nobody"]
-    with log.open("a") as output:
+    with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
     through = urlunsplit(urlsplit(url)._replace(netloc=f"postgres@127.0.0.1:{port}", query="pgbouncer=true"))
     made = Pooler(port, through, log)
