@@ -111,6 +111,13 @@ async def test_a_changed_password_or_status_ends_sessions(client: httpx2.AsyncCl
     assert code(await client.post("/auth/login", json=ADA)) == "INVALID_CREDENTIALS"
 
 
+@pytest.mark.parametrize("token", [[], {}, ["x"], "nobody's"])
+async def test_refresh_tokens_that_are_none(client: httpx2.AsyncClient, token: Any) -> None:
+    answer = await client.post("/auth/refresh", json={"refresh_token": token})
+    assert answer.status_code == 401 and code(answer) == "INVALID_CREDENTIALS"
+    assert (await client.post("/auth/logout", json={"refresh_token": token})).status_code == 204
+
+
 @pytest.mark.parametrize(
     ("body", "status", "expected"),
     [

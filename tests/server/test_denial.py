@@ -18,7 +18,7 @@ import pytest
 from tabulary import Tabulary
 from tabulary.server.api import Api
 
-from .denial_open import OPEN
+from .denial_open import OPEN, OPEN_ROOTS, SHOWN_ROOTS
 from .denial_rows import THINGS, Row, rows
 from .test_app import SETTINGS, client_of
 
@@ -157,3 +157,75 @@ async def _state(world: World) -> dict[str, int]:
     schema = await world.tabulary.schema()
     reader = world.tabulary.platform.reader
     return {name: await reader.count(schema, name, None) for name in schema.collections}
+
+
+async def _shown(world: World, scope: str, caller: str) -> set[str]:
+    """The root fields that a caller's GraphQL schema has."""
+    query = "{ __schema { queryType { fields { name } } mutationType { fields { name } } } }"
+    found = (await _ask(world, scope, caller, query)).json()["data"]["__schema"]
+    kinds = (("query", found["queryType"]), ("mutation", found["mutationType"]))
+    return {f"{kind} {field['name']}" for kind, shown in kinds if shown for field in shown["fields"]}
+
+
+async def _ask(world: World, scope: str, caller: str, query: str) -> httpx2.Response:
+    headers = {"Authorization": f"Bearer {TOKENS[caller]}"} if caller in TOKENS else {}
+    return await world.client.post(f"/graphql{scope}", json={"query": query}, headers=headers)
+
+
+@pytest.mark.parametrize("scope", ["", "/system"])
+async def test_graphql_roots(world: World, scope: str) -> None:
+    """Who may nothing sees and reaches only the roots that are open to anybody."""
+    everything = await _shown(world, scope, "admin")
+    assert len(everything) > 5
+    allowed = await _shown(world, scope, "permitted")
+    for caller in ("public", "other"):
+        open_to_all = OPEN_ROOTS | SHOWN_ROOTS.keys() if scope else {"query _empty"}
+        shown = await _shown(world, scope, caller)
+        assert shown <= open_to_all, (caller, sorted(shown - open_to_all))
+        assert len(allowed) > len(shown)
+        for root in sorted(everything - open_to_all):
+            kind, name = root.split()
+            answer = await _ask(world, scope, caller, f"{kind} {{ {name} }}")
+            errors = answer.json()["errors"]
+            assert answer.status_code == 400, root
+            assert all(error["extensions"]["code"] == "GRAPHQL_VALIDATION" for error in errors), root
+
+
+@pytest.mark.parametrize("root", SHOWN_ROOTS)
+async def test_graphql_roots_that_only_show(world: World, root: str) -> None:
+    kind, name = root.split()
+    before = await _state(world)
+    for caller in ("public", "other") if "tfa" not in root else ("public",):
+        found = (await _ask(world, "/system", caller, f"{kind} {{ {name}{SHOWN_ROOTS[root]} }}")).json()
+        codes = {error["extensions"]["code"] for error in found.get("errors", ())}
+        assert codes == ({"FORBIDDEN"} if "utils" in root else set()), (caller, codes)  # nobody has no second factor
+        assert (found.get("data") or {}).get(name) is None
+    assert await _state(world) == before
+
+
+async def test_resumable_uploads(world: World) -> None:
+    """An upload is begun by who may create files, and goes on only by who began it."""
+    tus = {"Tus-Resumable": "1.0.0"}
+    begin = {**tus, "Upload-Length": "2", "Upload-Metadata": "filename_download eC50eHQ="}
+    expected = dict(zip(CALLERS, (403, 403, 201, 201, 400), strict=True))
+    before, url = await _state(world), ""
+    for caller, status in expected.items():
+        bad = caller == CALLERS[-1]
+        token = TOKENS.get("admin" if bad else caller)
+        headers = (tus if bad else begin) | ({"Authorization": f"Bearer {token}"} if token else {})
+        answer = await world.client.post("/files/tus", headers=headers)
+        assert answer.status_code == status, (caller, answer.text)
+        url = answer.headers["location"] if caller == "permitted" else url
+    made = (await _state(world))["directus_files"] - before["directus_files"]
+    assert made == 2
+    for caller in CALLERS[:2]:
+        headers = tus | ({"Authorization": f"Bearer {TOKENS[caller]}"} if caller in TOKENS else {})
+        chunk = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+        for answer in (
+            await world.client.patch(url, headers=headers | chunk, content=b"ab"),
+            await world.client.delete(url, headers=headers),
+            await world.client.head(url, headers=headers),
+        ):
+            assert answer.status_code in (403, 404), (caller, answer.request.method, answer.status_code)
+    own = tus | {"Authorization": f"Bearer {TOKENS['permitted']}"}
+    assert (await world.client.delete(url, headers=own)).status_code == 204

@@ -70,6 +70,9 @@ async def test_lists_meta_and_search(client: httpx2.AsyncClient, books: list[int
     query = {"fields": ["title"], "filter": {"pages": {"_gt": 400}}}
     searched = await client.request("SEARCH", "/items/books?fields=id", json={"query": query})
     assert searched.json() == {"data": [{"title": "Emma"}]}
+    for query, expected in (([1], "INVALID_QUERY"), ([], "INVALID_QUERY"), ("x", "INVALID_PAYLOAD")):
+        wrong = await client.request("SEARCH", "/items/books", json={"query": query})
+        assert (wrong.status_code, wrong.json()["errors"][0]["extensions"]["code"]) == (400, expected)
     by_keys = await client.request("SEARCH", "/items/books?fields=title", json={"keys": books[:1]})
     assert by_keys.json() == {"data": [{"title": "Emma"}]}
 

@@ -250,6 +250,13 @@ async def test_keys_keep_what_they_are(api: Api) -> None:
     await api("DELETE", "/fields/books/id", status=403)
 
 
+@pytest.mark.parametrize("kind", [{}, ["string"], 5, "nonsense"])
+async def test_types_that_are_none(api: Api, kind: Any) -> None:
+    await api.table("books", field("pages"))
+    assert await api.code("PATCH", "/fields/books/pages", {"type": kind}, status=400) == "INVALID_PAYLOAD"
+    assert await api.code("POST", "/fields/books", {"field": "x", "type": kind}, status=400) == "INVALID_PAYLOAD"
+
+
 async def test_aliases_have_no_column_and_stay_aliases(api: Api) -> None:
     await api.table("books")
     made = await api("POST", "/fields/books", alias("notice", "alias", "no-data"))

@@ -115,6 +115,8 @@ async def test_the_password_policy_is_asked_for_what_was_sent(tabulary: Tabulary
         await users.create_many([{"password": "long-enough"}, {"password": "short"}])
     with pytest.raises(FailedValidation):
         await users.update_one(key, {"password": "short"})
+    with pytest.raises(FailedValidation):
+        await users.update_one(key, {"password": []})
     await users.update_one(key, {"password": "long-enough"})
     await users.update_one(key, {"password": None})
     assert (await users.read_one(key, {"fields": ["password"]})) == {"password": None}

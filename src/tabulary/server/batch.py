@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tabulary.core.errors import InvalidPayload
+from tabulary.core.errors import InvalidPayload, InvalidQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,16 @@ class Batch:
 
 
 def read_batch(body: Any, action: Literal["read", "update", "delete"]) -> Batch:
-    """The members of a batch body. Raises :class:`InvalidPayload` for the first rule it breaks."""
+    """The members of a batch body.
+
+    Raises :class:`InvalidPayload` for the first rule it breaks, :class:`InvalidQuery` for a list in place of a query
+    to read by.
+    """
     if not isinstance(body, dict):
         raise InvalidPayload('"value" must be of type object')
     keys, query, data = body.get("keys"), body.get("query"), body.get("data")
+    if action == "read" and isinstance(query, list):
+        raise InvalidQuery('"query" must be of type object')
     if "query" in body and not isinstance(query, dict):
         raise InvalidPayload('"query" must be of type object')
     if "keys" in body:

@@ -22,7 +22,8 @@ def check_field(body: Any, *, new: bool, named: bool = False) -> dict[str, Any]:
     _check_members(body, members if new else None)
     _text(body, "collection")
     _text(body, "field", required=new or named)
-    if body.get("type") is not None and body["type"] not in FIELD_TYPES:
+    kind = body.get("type")
+    if kind is not None and (not isinstance(kind, str) or kind not in FIELD_TYPES):
         raise InvalidPayload(f'"type" must be one of {", ".join(sorted(FIELD_TYPES))}, or null')
     schema = _optional_object(body, "schema")
     if not isinstance(schema.get("max_length"), str | int | float | None) or isinstance(schema.get("max_length"), bool):

@@ -222,7 +222,7 @@ class UsersService(AccessRuleService):
                 raise _not_unique(email)
             self.validate_email(email)
             await self._check_unique_emails([email], keys[0] if keys else None)
-        if data.get("password"):
+        if data.get("password") or isinstance(data.get("password"), list | Mapping):
             await self._check_password_policy([data["password"]])
         if "tfa_secret" in data:
             raise InvalidPayload('You can\'t change the "tfa_secret" value manually')
@@ -313,4 +313,6 @@ def _as_text(value: Any) -> str:
     """How JavaScript would say it: a policy is tested against the text of whatever was sent."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    return str(value)
+    if isinstance(value, Mapping):
+        return "[object Object]"
+    return ",".join(_as_text(entry) for entry in value) if isinstance(value, list) else str(value)

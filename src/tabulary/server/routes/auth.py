@@ -115,17 +115,19 @@ class Auth:
         """The way a refresh or logout works and its token. Raises :class:`InvalidPayload` when there is none."""
         body = request.payload if isinstance(request.payload, dict) else {}
         cookies = read_cookies(request.headers.get("cookie"))
-        mode = body.get("mode") or ("json" if body.get("refresh_token") else "cookie")
+        given = body.get("refresh_token")
+        is_odd = isinstance(given, list | dict)  # sent, even when it is empty: then it is wrong and not missing
+        mode = body.get("mode") or ("json" if given or is_odd else "cookie")
         token: Any = None
         if mode == "json":
-            token = body.get("refresh_token")
+            token = given
         elif mode == "cookie":
             token = cookies.get(self._settings["REFRESH_TOKEN_COOKIE_NAME"])
         elif mode == "session":
             signed = cookies.get(self._settings["SESSION_COOKIE_NAME"])
             if signed and is_signed(signed):
                 token = verify(signed, self._settings["SECRET"]).get("session")
-        if not token:
+        if not token and not (is_odd and mode == "json"):
             raise InvalidPayload("The refresh token is required in either the payload or cookie")
         return cast(Mode, mode), token if isinstance(token, str) else ""  # which is nobody's
 
