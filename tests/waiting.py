@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx2
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which something that has not happened never will."""
 _PAUSE = 0.02
 

@@ -11,11 +11,8 @@ import asyncio
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from ..conftest import Servers
+from ..waiting import PATIENCE, answering, free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -31,13 +29,6 @@ RATCHET: dict[str, dict[str, int]] = json.loads((HERE / "ratchet.json").read_tex
 _LINE = re.compile(r"^(\w+)\s+(\d+) of\s+(\d+)$", re.MULTILINE)
 
 pytestmark = pytest.mark.skipif(not RECORDINGS.exists(), reason="the recordings are not beside this repository")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -53,27 +44,16 @@ def server(url: str, smtp_port: int, folder: Path) -> Iterator[str]:
         "CONFIG_PATH": str(folder / "none.env"),
         "STORAGE_LOCAL_ROOT": str(folder / "uploads"),
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "PRESSURE_LIMITER_ENABLED": "false",  # this machine may be busy
     }
     command = [sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
     try:
-        wait_for(f"http://127.0.0.1:{port}/server/ping", process, folder / "server.log")
-        yield f"http://127.0.0.1:{port}"
+        yield answering(port, process, folder / "server.log")
     finally:
         process.terminate()
-        process.wait(20)
-
-
-def wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(150):
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the server did not answer: {log.read_text()}")
+        process.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("dialect", list(RATCHET))
@@ -85,7 +65,7 @@ def test_recordings(dialect: str, servers: Servers, tmp_path: Path) -> None:
     try:
         with server(url, smtp, tmp_path) as base:
             command[2] = base
-            output = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
+            output = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
     finally:
         asyncio.run(servers.drop(url))
     passed = {name: int(count) for name, count, _ in _LINE.findall(output.stdout)}

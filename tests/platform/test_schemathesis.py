@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -30,6 +28,7 @@ from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi import checks as described
 
 from ..conftest import Servers
+from ..waiting import PATIENCE, answering, free_port
 
 EXAMPLES = int(os.environ.get("TABULARY_SCHEMATHESIS_EXAMPLES", "2"))
 """Requests for each operation, role, and kind of data (fitting or not)."""
@@ -92,7 +91,8 @@ def url(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """A server on PostgreSQL, whose types are the strictest, with a small library in it."""
     database = asyncio.run(servers.create("postgresql"))
     with _serving(database, tmp_path_factory.mktemp("server")) as found:
-        with httpx2.Client(base_url=found, headers={"Authorization": "Bearer admin-static-token"}) as admin:
+        headers = {"Authorization": "Bearer admin-static-token"}
+        with httpx2.Client(base_url=found, headers=headers, timeout=PATIENCE) as admin:
             _furnish(admin)
         yield found
     asyncio.run(servers.drop(database))
@@ -100,26 +100,17 @@ def url(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @contextmanager
 def _serving(database: str, folder: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     environment = {**os.environ, **SETTINGS, "DATABASE_URL": database, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "tabulary", "start", "--host", "127.0.0.1", "--port", str(port)]
     log = folder / "log"
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, cwd=folder, stderr=output, stdout=output)
     try:
-        for _ in range(300):
-            try:
-                httpx2.get(f"http://127.0.0.1:{port}/server/ping")
-                break
-            except httpx2.TransportError:
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        yield answering(port, process, log)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def _furnish(admin: httpx2.Client) -> None:
@@ -152,8 +143,9 @@ def _furnish(admin: httpx2.Client) -> None:
 
 def _session(url: str, email: str) -> httpx2.Client:
     """A login whose token stays good whatever happens to the user's own token and password."""
-    answer = httpx2.post(f"{url}/auth/login", json={"email": email, "password": "password"})
-    return httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {answer.json()['data']['access_token']}"})
+    answer = httpx2.post(f"{url}/auth/login", json={"email": email, "password": "password"}, timeout=PATIENCE)
+    headers = {"Authorization": f"Bearer {answer.json()['data']['access_token']}"}
+    return httpx2.Client(base_url=url, headers=headers, timeout=PATIENCE)
 
 
 def _loosened(document: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +192,7 @@ def _problems(schema: Any, url: str, token: str, modes: Iterable[Any], statuses:
             @settings(**HYPOTHESIS)
             @given(case=operation.as_strategy(generation_mode=mode))
             def ask(case: Any) -> None:
-                answer = case.call(base_url=url, headers={"Authorization": token})
+                answer = case.call(base_url=url, headers={"Authorization": token}, timeout=PATIENCE)
                 statuses[answer.status_code] += 1
                 case.validate_response(answer, checks=CHECKS)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+from collections.abc import Collection
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from ..waiting import PATIENCE, until
 from .conftest import Cluster, Server
 
 pytestmark = pytest.mark.anyio
@@ -22,29 +25,34 @@ def workers_of(server: Server) -> set[int]:
     """The process ids of the workers (multiprocessing has a helper process besides)."""
     pid = server.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+    found = set()
+    for child in children:
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.add(int(child))
+    return found
 
 
-async def changed_workers(server: Server, before: set[int]) -> set[int]:
-    """The workers once all those of ``before`` are gone and as many new ones are there."""
-    for _ in range(1200):
+async def two_workers(server: Server, without: Collection[int] = ()) -> set[int]:
+    """The workers once there are two, and none of ``without``."""
+
+    def ready() -> set[int]:
         now = workers_of(server)
-        if len(now) == len(before) and not now & before:
-            return now
-        await asyncio.sleep(0.05)
-    raise AssertionError(server.log.read_text())
+        return now if len(now) == 2 and now.isdisjoint(without) else set()
+
+    found: set[int] = await until(ready, server.log.read_text)
+    return found
 
 
 async def test_a_reload_loses_no_request(installed_url: str, cluster: Cluster) -> None:
     server = cluster.start(installed_url, "--workers", "2")
     server.wait()
-    before = workers_of(server)
-    assert len(before) == 2
+    before = await two_workers(server)
     done, answers = False, 0
 
     async def ask() -> None:
         nonlocal answers
-        async with httpx2.AsyncClient(base_url=server.url, headers=ADMIN, timeout=30) as client:
+        async with httpx2.AsyncClient(base_url=server.url, headers=ADMIN, timeout=PATIENCE) as client:
             while not done:
                 assert (await client.get("/users/me?fields=id")).status_code == 200
                 changed = await client.post("/folders", json={"name": "x"})
@@ -53,7 +61,7 @@ async def test_a_reload_loses_no_request(installed_url: str, cluster: Cluster) -
 
     clients = [asyncio.ensure_future(ask()) for _ in range(CLIENTS)]
     server.process.send_signal(signal.SIGHUP)
-    await changed_workers(server, before)
+    await two_workers(server, before)
     at_reload = answers
     while answers < at_reload + 2 * CLIENTS:
         await asyncio.sleep(0.01)
@@ -62,7 +70,7 @@ async def test_a_reload_loses_no_request(installed_url: str, cluster: Cluster) -
                 client.result()
     done = True
     await asyncio.gather(*clients)
-    async with httpx2.AsyncClient(base_url=server.url, headers=ADMIN) as client:
+    async with httpx2.AsyncClient(base_url=server.url, headers=ADMIN, timeout=PATIENCE) as client:
         counted = (await client.get("/folders?aggregate[count]=*")).json()["data"][0]["count"]
     assert int(counted) == answers // 2
 
@@ -71,17 +79,10 @@ async def test_a_reload_loses_no_request(installed_url: str, cluster: Cluster) -
 async def test_a_worker_that_dies_is_replaced(installed_url: str, cluster: Cluster) -> None:
     server = cluster.start(installed_url, "--workers", "2")
     server.wait()
-    before = workers_of(server)
-    victim = min(before)
+    victim = min(await two_workers(server))
     os.kill(victim, signal.SIGKILL)
-    for _ in range(1200):
-        now = workers_of(server)
-        if len(now) == 2 and victim not in now:
-            break
-        await asyncio.sleep(0.05)
-    else:
-        raise AssertionError(server.log.read_text())
-    async with httpx2.AsyncClient(base_url=server.url, headers=ADMIN) as client:
+    await two_workers(server, {victim})
+    async with httpx2.AsyncClient(base_url=server.url, headers=ADMIN, timeout=PATIENCE) as client:
         assert (await client.get("/users/me?fields=id")).status_code == 200
 
 
@@ -89,9 +90,9 @@ async def test_a_worker_that_dies_is_replaced(installed_url: str, cluster: Clust
 async def test_the_end_of_the_supervisor_is_the_end_of_all(installed_url: str, cluster: Cluster) -> None:
     server = cluster.start(installed_url, "--workers", "2")
     server.wait()
-    pids = workers_of(server)
+    pids = await two_workers(server)
     server.process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(server.process.wait, 20) == 0
+    assert await asyncio.to_thread(server.process.wait, PATIENCE) == 0
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -101,16 +102,16 @@ async def test_the_end_of_the_supervisor_is_the_end_of_all(installed_url: str, c
 async def test_a_random_secret_is_the_same_for_all_workers(installed_url: str, cluster: Cluster) -> None:
     server = cluster.start(installed_url, "--workers", "2", SECRET="")
     server.wait()
-    async with httpx2.AsyncClient(base_url=server.url) as client:
+    async with httpx2.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
         login = await client.post("/auth/login", json={"email": "admin@example.com", "password": "password"})
         token = login.json()["data"]["access_token"]
     for _ in range(12):  # a connection each, so that both workers are asked
         bearer = {"Authorization": f"Bearer {token}", "Connection": "close"}
-        async with httpx2.AsyncClient(base_url=server.url, headers=bearer) as client:
+        async with httpx2.AsyncClient(base_url=server.url, headers=bearer, timeout=PATIENCE) as client:
             assert (await client.get("/users/me?fields=id")).status_code == 200
 
 
 async def test_a_database_in_memory_has_one_process(cluster: Cluster) -> None:
     server = cluster.start("sqlite://", "--workers", "2")
-    assert await asyncio.to_thread(server.process.wait, 60) == 1
+    assert await asyncio.to_thread(server.process.wait, PATIENCE) == 1
     assert "in memory" in server.log.read_text()
