@@ -56,7 +56,7 @@ class Trouble:
 
 
 class Chaos:
-    """Breaks things, one after the other, until it is told to stop.
+    """Breaks things, one after the other and each at least once, until it is told to stop.
 
     Args:
         servers: are killed and started again.
@@ -78,9 +78,10 @@ class Chaos:
             ways.append(self._cut_database)
         if self._redis:
             ways.append(self._stop_redis if isinstance(self._redis, Redis) else self._cut_redis)
-        for way in itertools.cycle(ways):
+        for turn, way in enumerate(itertools.cycle(ways)):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(until.wait(), pause)
+            if until.is_set() and turn >= len(ways):  # each at least once, however slow the machine
                 return
             began = time.monotonic()
             await way()
