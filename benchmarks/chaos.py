@@ -112,10 +112,11 @@ class Chaos:
 
         connection = await asyncpg.connect(self._database)
         try:
-            await connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            cut = await connection.fetch(f"SELECT pid, pg_terminate_backend(pid) {others}")
+            pids = [row["pid"] for row in cut]
+            while await connection.fetchval(f"SELECT count(*) {others} AND pid = ANY($1)", pids):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)  # they are told, and end when they get to it
         finally:
             await connection.close()
 
@@ -212,6 +213,9 @@ async def run(
                 working = [asyncio.ensure_future(Client(urls, ledger, n, pause).run(stop)) for n in range(clients)]
                 breaking = asyncio.ensure_future(chaos.run(until, pause=min(5.0, seconds / 8)))
                 await asyncio.sleep(seconds)
+                async with asyncio.timeout(600):  # a slow machine gets so far later
+                    while not ledger.deleted and not any(task.done() for task in working):  # noqa: ASYNC110
+                        await asyncio.sleep(0.1)
                 until.set()
                 await breaking
                 for server in servers:
