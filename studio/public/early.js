@@ -13,7 +13,7 @@
   }
 
   ask("server/info");
-  if (/^(login|logout|setup|reset-password|accept-invite|register)(\/|$)/.test(page)) return;
+  if (/^(login|logout|setup|reset-password|accept-invite|register|shared)(\/|$)/.test(page)) return;
   ask("users/me?fields=id%2Cfirst_name%2Clast_name%2Cemail%2Cavatar%2Clanguage%2Cappearance%2Crole%2Cstatus%2Ctfa_secret%2Clast_page%2Ctext_direction");
   ask("permissions/me");
   ask("policies/me/globals");
