@@ -26,6 +26,7 @@ from tabulary.server.graphql.asking import Scope
 from tabulary.server.graphql.scalars import SHARED, VOID
 from tabulary.server.graphql.system import Caller
 from tabulary.server.graphql.types import Types
+from tabulary.server.graphql.whole import whole_schema
 
 
 class _TypesByName(dict[str, GraphQLNamedType]):
@@ -104,7 +105,8 @@ class LazySchema(GraphQLSchema):
 
     @cached_property
     def _whole(self) -> GraphQLSchema:
-        return GraphQLSchema(self.query_type, self.mutation_type, self.subscription_type, assume_valid=True)
+        assert self.query_type is not None
+        return whole_schema(self.query_type, self.mutation_type, self.subscription_type)
 
     @cached_property
     def _sdl(self) -> str:
