@@ -7,7 +7,6 @@ import importlib.util
 import json
 import signal
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +17,9 @@ from websockets.asyncio.client import connect
 
 from tabulary.cli.main import cli
 
+from ..waiting import PATIENCE, until
 from .conftest import Cluster, Server
-from .test_workers import ADMIN, changed_workers, workers_of
+from .test_workers import ADMIN, two_workers
 
 pytestmark = pytest.mark.anyio
 installed = pytest.mark.skipif(
@@ -45,13 +45,16 @@ async def test_items_are_written_and_told_through_two_workers(
     )
     server.wait()
     address = f"ws://127.0.0.1:{server.port}/websocket"
-    async with connect(address) as socket, httpx2.AsyncClient(base_url=server.url, headers=ADMIN) as client:
+    async with (
+        connect(address) as socket,
+        httpx2.AsyncClient(base_url=server.url, headers=ADMIN, timeout=PATIENCE) as client,
+    ):
         await _say(socket, type="auth", access_token="admin-static-token")
         await _say(socket, type="subscribe", collection="directus_folders", uid="1")
         for _ in range(4):  # a connection each: both workers write
-            async with httpx2.AsyncClient(base_url=server.url, headers=ADMIN) as other:
+            async with httpx2.AsyncClient(base_url=server.url, headers=ADMIN, timeout=PATIENCE) as other:
                 assert (await other.post("/folders", json={"name": "told"})).status_code == 200
-            told = json.loads(await asyncio.wait_for(socket.recv(), 30))
+            told = json.loads(await asyncio.wait_for(socket.recv(), PATIENCE))
             assert (told["type"], told["event"], told["data"][0]["name"]) == ("subscription", "create", "told")
         found = (await client.get("/folders?fields=name&limit=1")).json()
     assert found == {"data": [{"name": "told"}]}
@@ -59,7 +62,7 @@ async def test_items_are_written_and_told_through_two_workers(
 
 async def _say(socket: Any, **message: str) -> None:
     await socket.send(json.dumps(message))
-    answer = json.loads(await asyncio.wait_for(socket.recv(), 30))
+    answer = json.loads(await asyncio.wait_for(socket.recv(), PATIENCE))
     assert answer.get("status", "ok") == "ok", answer
 
 
@@ -78,28 +81,29 @@ async def test_a_request_that_is_under_way_is_answered_before_the_end(installed_
     server.process.send_signal(signal.SIGTERM)
     await _refuses(server)
     writer.write(FOLDER[5:])
-    answer = await asyncio.wait_for(reader.read(), 30)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
     assert answer.startswith(b"HTTP/1.1 200"), answer
-    assert await asyncio.to_thread(server.process.wait, 60) == 0
+    assert await asyncio.to_thread(server.process.wait, PATIENCE) == 0
 
 
 async def _answers(server: Server) -> None:
-    async with httpx2.AsyncClient(base_url=server.url) as client:
+    async with httpx2.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
         assert (await client.get("/server/ping")).status_code == 200
 
 
 async def _refuses(server: Server) -> None:
     """Until no new connection is taken."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    async def refused() -> bool:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         except OSError:
-            return
+            return True
         writer.close()
-        await asyncio.sleep(0.02)
-    raise AssertionError(server.log.read_text())
+        return False
+
+    await until(refused, server.log.read_text)
 
 
 @installed
@@ -107,13 +111,12 @@ async def _refuses(server: Server) -> None:
 async def test_a_reload_replaces_all_workers(installed_url: str, cluster: Cluster) -> None:
     server = cluster.start(installed_url, "--server", "granian", "--workers", "2")
     server.wait()
-    before = workers_of(server)
-    assert len(before) == 2
+    before = await two_workers(server)
     server.process.send_signal(signal.SIGHUP)
-    await changed_workers(server, before)
+    await two_workers(server, before)
     await asyncio.to_thread(server.wait)
     server.process.send_signal(signal.SIGTERM)
-    assert await asyncio.to_thread(server.process.wait, 60) == 0
+    assert await asyncio.to_thread(server.process.wait, PATIENCE) == 0
 
 
 @installed
@@ -121,7 +124,7 @@ async def test_a_reload_replaces_all_workers(installed_url: str, cluster: Cluste
 async def test_a_random_secret_is_the_same_for_all_workers(installed_url: str, cluster: Cluster) -> None:
     server = cluster.start(installed_url, "--server", "granian", "--workers", "2", SECRET="")
     server.wait()
-    async with httpx2.AsyncClient(base_url=server.url) as client:
+    async with httpx2.AsyncClient(base_url=server.url, timeout=PATIENCE) as client:
         login = await client.post("/auth/login", json={"email": "admin@example.com", "password": "password"})
         token = login.json()["data"]["access_token"]
     for _ in range(12):  # a connection each, so that both workers are asked
