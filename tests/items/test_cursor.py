@@ -13,6 +13,7 @@ import pytest
 
 from tabulary import Accountability, Tabulary
 from tabulary.core.errors import Forbidden, InvalidQuery
+from tabulary.items.query import Level
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +43,7 @@ class Recorder:
     def __init__(self) -> None:
         self.statements: list[tuple[str, Sequence[Any]]] = []
 
-    def note(self, sql: str, values: Sequence[Any], seconds: float) -> None:
+    def note(self, sql: str, values: Sequence[Any], seconds: float, collection: str, level: Level) -> None:
         self.statements.append((sql, values))
 
     async def close(self) -> None: ...

@@ -10,7 +10,6 @@ from tabulary.core import json
 from tabulary.core.durations import milliseconds
 from tabulary.services.flows.problems import ErrorData, FlowProblem, Rejected, structured
 from tabulary.services.flows.run import Run
-from tabulary.services.outgoing import guarded_client
 
 MAX_ANSWER: Final = 10 * 1024 * 1024
 """Bytes of an answer that a flow may read."""
@@ -25,6 +24,8 @@ async def request(run: Run, options: Mapping[str, Any]) -> Any:
     Raises :class:`Rejected` with an empty object for an address that does not answer or may not be called.
     """
     import httpx2  # here, because few processes need it and it is slow to load
+
+    from tabulary.services.outgoing import guarded_client
 
     url, body = options.get("url"), options.get("body")
     if not isinstance(url, str):
