@@ -164,7 +164,7 @@ async def test_a_schema_is_made_once(client: httpx2.AsyncClient, monkeypatch: py
         made.append(parts)
         return GraphQLSchema(*parts, **options)
 
-    monkeypatch.setattr("tabulary.server.graphql.schema.GraphQLSchema", counted)
+    monkeypatch.setattr("tabulary.server.graphql.whole.GraphQLSchema", counted)
     queries = [f"{{ a{number}: __schema {{ types {{ name }} }} }}" for number in range(6)]
     answers = await asyncio.gather(*(ask(client, query, who=READER) for query in queries))
     assert len({str(next(iter(answer["data"].values()))) for answer in answers}) == 1

@@ -132,14 +132,14 @@ def test_every_kind_of_relation_from_the_model_to_the_stored_item(page: Any, htt
     # And again on what is stored: remove one, change another in its drawer, change a translation.
     page.wait_for_url(re.compile(r"/articles/1$"))
     late: list[Any] = []
-    page.route("**/items/articles_translations**", late.append)
+    page.route("**/items/articles_translations**", lambda route: late.append(route))
     page.reload()
     # What is written before the stored ones are known would become a second row of the same language.
     translations.locator(".skeleton").wait_for()
     assert translations.get_by_role("textbox").count() == 0
-    page.unroute("**/items/articles_translations**")
     for route in late:
         route.continue_()
+    page.unroute("**/items/articles_translations**")
     expect(translations.get_by_role("textbox", name="Headline")).to_have_value("The tides")
     tags.get_by_role("button", name="Remove green").click()
     blocks.get_by_role("button", name="waves", exact=True).click()
