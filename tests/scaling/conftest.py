@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -119,3 +119,18 @@ def benchmark(name: str) -> ModuleType:
     sys.modules[spec.name] = module  # where dataclasses look for it
     spec.loader.exec_module(module)
     return module
+
+
+async def check_coherence(servers: Sequence[Server], changes: int) -> None:
+    """What one server takes away, so many times of each kind, no other grants to a request that begins after it."""
+    for server in servers:
+        server.wait()
+    coherence = benchmark("coherence")
+    outcomes = await coherence.check(
+        [server.url for server in servers], "admin-static-token", changes, report=lambda outcome: None
+    )
+    assert len(outcomes) == len(coherence.SCENARIOS)
+    for outcome in outcomes:
+        assert not outcome.wrong, str(outcome)
+        assert outcome.denied and outcome.granted, str(outcome)
+    assert all("ERROR" not in server.log.read_text() for server in servers)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import Cluster, benchmark
+from .conftest import Cluster, check_coherence
 
 pytestmark = pytest.mark.anyio
 
@@ -21,16 +21,6 @@ async def test_no_read_sees_what_was_taken_away_before_it(
     cluster: Cluster,
     redis_settings: Callable[[], dict[str, str]],
 ) -> None:
-    coherence = benchmark("coherence")
     settings = redis_settings() if with_redis else {}
     servers = [cluster.start(installed_url, **settings) for _ in range(2)]
-    for server in servers:
-        server.wait()
-    outcomes = await coherence.check(
-        [server.url for server in servers], "admin-static-token", CHANGES, report=lambda outcome: None
-    )
-    assert len(outcomes) == len(coherence.SCENARIOS)
-    for outcome in outcomes:
-        assert not outcome.wrong, str(outcome)
-        assert outcome.denied and outcome.granted, str(outcome)
-    assert all("ERROR" not in server.log.read_text() for server in servers)
+    await check_coherence(servers, CHANGES)

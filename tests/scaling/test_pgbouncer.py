@@ -24,7 +24,7 @@ from tabulary.database.engine import Database
 from tabulary.database.options import ConnectionOptions
 
 from ..conftest import ADMIN, SETTINGS, Servers
-from .conftest import Cluster, benchmark, free_port
+from .conftest import Cluster, check_coherence, free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -103,19 +103,9 @@ async def _answers(pooler: Pooler, process: subprocess.Popen[bytes]) -> None:
 
 
 async def test_what_is_taken_away_is_gone_with_the_next_request(pooler: Pooler, cluster: Cluster) -> None:
-    coherence = benchmark("coherence")
     url = pooler.plain_url()
     started = [cluster.start(url, DB_PGBOUNCER="true"), cluster.start(pooler.url)]  # a setting, or a word of the URL
-    for server in started:
-        server.wait()
-    outcomes = await coherence.check(
-        [server.url for server in started], "admin-static-token", CHANGES, report=lambda outcome: None
-    )
-    assert len(outcomes) == len(coherence.SCENARIOS)
-    for outcome in outcomes:
-        assert not outcome.wrong, str(outcome)
-        assert outcome.denied and outcome.granted, str(outcome)
-    assert all("ERROR" not in server.log.read_text() for server in started)
+    await check_coherence(started, CHANGES)
 
 
 async def test_more_connections_than_sessions(pooler: Pooler) -> None:

@@ -21,6 +21,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import uvicorn
 
@@ -98,6 +99,18 @@ def new_page(chromium: Any, site: Site, login: dict[str, str] | None = None, **o
     page.on("console", listen)
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     return page
+
+
+ADMIN = {"email": "admin@example.com", "password": "password"}
+
+
+@contextmanager
+def as_admin(site: Site) -> Iterator[httpx2.Client]:
+    """The API as the administrator: prepares what is there, and checks what the pages have stored."""
+    with httpx2.Client(base_url=site.url, timeout=PATIENCE) as http:
+        token = http.post("/auth/login", json=ADMIN).json()["data"]["access_token"]
+        http.headers["authorization"] = f"Bearer {token}"
+        yield http
 
 
 @contextmanager

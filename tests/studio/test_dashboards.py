@@ -9,10 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from .conftest import Site, axe, screenshot
+from .conftest import ADMIN, Site, as_admin, axe, new_page, screenshot
 from .library import fill_catalogue
-
-ADMIN = {"email": "admin@example.com", "password": "password"}
 
 
 @pytest.fixture(scope="module")
@@ -22,31 +20,18 @@ def site(start_site: Callable[..., Site]) -> Site:
 
 @pytest.fixture(scope="module")
 def http(site: Site) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=site.url, timeout=30) as http:
-        token = http.post("/auth/login", json=ADMIN).json()["data"]["access_token"]
-        http.headers["authorization"] = f"Bearer {token}"
+    with as_admin(site) as http:
         fill_catalogue(http)
         yield http
 
 
 @pytest.fixture(params=["light"])
 def page(request: pytest.FixtureRequest, chromium: Any, site: Site, http: httpx2.Client) -> Iterator[Any]:
-    context = logged_in(chromium, site, ADMIN, request.param)
-    page = context.new_page()
+    page = new_page(chromium, site, ADMIN, color_scheme=request.param)
     page.theme = request.param
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
     yield page
-    context.close()
+    page.context.close()
     assert page.problems == []
-
-
-def logged_in(chromium: Any, site: Site, who: dict[str, str], theme: str = "light", **more: Any) -> Any:
-    size = more.pop("viewport", {"width": 1360, "height": 860})
-    context = chromium.new_context(base_url=site.url, viewport=size, locale="en-US", color_scheme=theme, **more)
-    context.set_default_timeout(60_000)
-    assert context.request.post("/auth/login", data={**who, "mode": "session"}).ok
-    return context
 
 
 def panels_of(http: httpx2.Client, dashboard: str) -> dict[str, Any]:

@@ -14,10 +14,8 @@ from PIL import Image
 
 from tabulary.services.two_factor import _Codes
 
-from ..waiting import PATIENCE, wait_for
-from .conftest import Site, axe, closed, expect, new_page, save, screenshot, telling
-
-ADMIN = {"email": "admin@example.com", "password": "password"}
+from ..waiting import wait_for
+from .conftest import ADMIN, Site, as_admin, axe, closed, expect, new_page, save, screenshot, telling
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +25,7 @@ def site(start_site: Callable[..., Site]) -> Site:
 
 @pytest.fixture(scope="module")
 def http(site: Site) -> Iterator[httpx2.Client]:
-    """The API as the administrator: prepares what is there, and checks what the pages have stored."""
-    with httpx2.Client(base_url=site.url, timeout=PATIENCE) as http:
-        token = http.post("/auth/login", json=ADMIN).json()["data"]["access_token"]
-        http.headers["authorization"] = f"Bearer {token}"
+    with as_admin(site) as http:
         for collection, extra in (("articles", []), ("tags", []), ("videos", []), ("tasks", task_fields())):
             create(http, collection, extra)
         yield http

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx2
 import pytest
 
-from ..waiting import PATIENCE
-from .conftest import MILLISECONDS, Site, axe, closed, expect, new_page, screenshot, settle, telling
+from .conftest import ADMIN, MILLISECONDS, Site, as_admin, axe, closed, expect, new_page, screenshot, settle, telling
 from .library import fill_catalogue
 
 PAGES = {
@@ -34,7 +32,6 @@ PAGES = {
     "settings": "/settings",
     "missing": "/no/such/page",
 }
-ADMIN = {"email": "admin@example.com", "password": "password"}
 ROLE = "5f6e1c9a-0a52-4b43-9d4c-0f7c1f0a5a11"
 # A page and the buttons that lead from it to a dialog, menu or panel.
 DIALOGS = {
@@ -78,10 +75,7 @@ def site(start_site: Callable[..., Site]) -> Site:
 
 def fill(site: Site) -> None:
     """A small library, made through the API."""
-    with httpx2.Client(base_url=site.url, timeout=PATIENCE) as http:
-        login = {"email": "admin@example.com", "password": "password"}
-        token = http.post("/auth/login", json=login).json()["data"]["access_token"]
-        http.headers["authorization"] = f"Bearer {token}"
+    with as_admin(site) as http:
 
         def post(path: str, body: Any) -> None:
             http.post(path, json=body).raise_for_status()

@@ -10,10 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from .conftest import Site, axe, screenshot
+from .conftest import ADMIN, Site, as_admin, axe, new_page, screenshot
 from .library import fill_catalogue
 
-ADMIN = {"email": "admin@example.com", "password": "password"}
 EDITOR = {"email": "editor@example.com", "password": "password"}
 
 
@@ -25,9 +24,7 @@ def site(start_site: Callable[..., Site]) -> Site:
 @pytest.fixture(scope="module")
 def http(site: Site) -> Iterator[httpx2.Client]:
     """The API as the administrator: prepares what is there, and checks what the pages have stored."""
-    with httpx2.Client(base_url=site.url, timeout=30) as http:
-        token = http.post("/auth/login", json=ADMIN).json()["data"]["access_token"]
-        http.headers["authorization"] = f"Bearer {token}"
+    with as_admin(site) as http:
         fill_catalogue(http)
         http.patch("/collections/catalogue", json={"meta": {"versioning": True}}).raise_for_status()
         http.patch("/collections/writers", json={"meta": {"versioning": True}}).raise_for_status()
@@ -54,23 +51,11 @@ def make_editor(http: httpx2.Client) -> None:
     http.post("/users", json=user).raise_for_status()
 
 
-def logged_in(chromium: Any, site: Site, who: dict[str, str], theme: str = "light") -> Any:
-    context = chromium.new_context(
-        base_url=site.url, viewport={"width": 1360, "height": 860}, locale="en-US", color_scheme=theme
-    )
-    context.set_default_timeout(60_000)
-    assert context.request.post("/auth/login", data={**who, "mode": "session"}).ok
-    return context
-
-
 @pytest.fixture
 def page(chromium: Any, site: Site, http: httpx2.Client) -> Iterator[Any]:
-    context = logged_in(chromium, site, ADMIN)
-    page = context.new_page()
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    page = new_page(chromium, site, ADMIN)
     yield page
-    context.close()
+    page.context.close()
     assert page.problems == []
 
 
@@ -210,8 +195,7 @@ def test_leaving_a_version_asks_for_what_is_not_saved(page: Any, http: httpx2.Cl
 
 def test_who_may_not_change_an_item_may_propose_a_version(chromium: Any, site: Site, http: httpx2.Client) -> None:
     key = key_of(http, "Emma")
-    context = logged_in(chromium, site, EDITOR)
-    page = context.new_page()
+    page = new_page(chromium, site, EDITOR)
     open_item(page, key, "Emma")
     assert page.get_by_label("Title", exact=True).is_disabled()
     page.get_by_role("button", name="Version: Main version").click()
@@ -226,7 +210,7 @@ def test_who_may_not_change_an_item_may_propose_a_version(chromium: Any, site: S
     page.get_by_role("button", name="Compare and promote").click()
     page.get_by_text("You may propose changes, but not promote them.").wait_for()
     assert page.get_by_role("button", name="Promote").count() == 0
-    context.close()
+    page.context.close()
 
 
 def mail_to(mailbox: Any, address: str, page: Any) -> EmailMessage:
@@ -270,9 +254,7 @@ def test_a_share_from_its_making_to_its_end(
     screenshot(page, "33-shares")
 
     for theme in ("light", "dark"):
-        guest = chromium.new_context(base_url=site.url, locale="en-US", color_scheme=theme)
-        guest.set_default_timeout(60_000)
-        view = guest.new_page()
+        view = new_page(chromium, site, color_scheme=theme)
         view.goto(link)
         view.get_by_label("Password of the link").fill("wrong")
         view.get_by_role("button", name="Open").click()
@@ -286,7 +268,7 @@ def test_a_share_from_its_making_to_its_end(
         view.wait_for_load_state("networkidle")
         assert axe(view) == []
         screenshot(view, f"34-shared-{theme}")
-        guest.close()
+        view.context.close()
 
     # Its terms can be changed, and it can be taken back.
     page.reload()
@@ -319,13 +301,11 @@ def test_a_share_from_its_making_to_its_end(
 def test_a_share_without_rights_says_so(chromium: Any, site: Site, http: httpx2.Client) -> None:
     body = {"collection": "catalogue", "item": str(key_of(http, "Jane Eyre"))}
     share = http.post("/shares", json=body).raise_for_status().json()["data"]["id"]
-    context = chromium.new_context(base_url=site.url, locale="en-US", viewport={"width": 390, "height": 800})
-    context.set_default_timeout(60_000)
-    page = context.new_page()
+    page = new_page(chromium, site, viewport={"width": 390, "height": 800})
     page.goto(f"/admin/shared/{share}")
     page.get_by_text("There is nothing to see").wait_for()
     assert axe(page) == []
-    context.close()
+    page.context.close()
 
 
 def listening(page: Any) -> None:
@@ -385,13 +365,10 @@ def test_a_list_follows_what_others_do(page: Any, http: httpx2.Client) -> None:
 
 def test_without_websockets_saving_still_warns(chromium: Any, start_site: Callable[..., Site]) -> None:
     site = start_site()
-    with httpx2.Client(base_url=site.url, timeout=30) as http:
-        token = http.post("/auth/login", json=ADMIN).json()["data"]["access_token"]
-        http.headers["authorization"] = f"Bearer {token}"
+    with as_admin(site) as http:
         fill_catalogue(http)
         key = key_of(http, "Emma")
-        context = logged_in(chromium, site, ADMIN)
-        page = context.new_page()
+        page = new_page(chromium, site, ADMIN)
         sockets: list[Any] = []
         page.on("websocket", lambda socket: sockets.append(socket))
         open_item(page, key, "Emma")
@@ -405,4 +382,4 @@ def test_without_websockets_saving_still_warns(chromium: Any, start_site: Callab
         row = read(http, f"/items/catalogue/{key}")
         assert (row["title"], row["status"]) == ("Emma!", "draft")
         assert sockets == []
-        context.close()
+        page.context.close()
