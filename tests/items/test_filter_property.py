@@ -124,7 +124,8 @@ _number_tests = (
     | st.tuples(_numbers, _numbers).map(lambda pair: {"_between": list(pair)})
     | _flags
 )
-_words = st.sampled_from(["Emma", "Persuasion", "Jane", "Mary", "E", "a", "zzz"])
+# Letter case is no part of the model, nor of LIKE on SQLite and MariaDB: no word matches only without regard to it.
+_words = st.sampled_from(["Emma", "Persuasion", "Jane", "Mary", "mm", "a", "zzz"])
 _text_tests = (
     st.sampled_from(["_eq", "_neq", "_contains", "_starts_with"]).flatmap(lambda op: _words.map(lambda w: {op: w}))
     | st.sampled_from(["_empty", "_nempty"]).flatmap(lambda op: st.booleans().map(lambda b: {op: b}))

@@ -69,6 +69,15 @@ class Connection(ABC):
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement for many rows of values."""
 
+    async def fetch_chain(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[tuple[Any, ...]]:
+        """Run statements, all or none, and return the rows of the last: in the open transaction or one of their own."""
+        if len(steps) == 1:
+            return await self.fetch_rows(*steps[0])
+        async with self.transaction():
+            for sql, values in steps[:-1]:
+                await self.execute(sql, values)
+            return await self.fetch_rows(*steps[-1])
+
     @property
     @abstractmethod
     def last_insert_id(self) -> int | None:

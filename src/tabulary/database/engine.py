@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from tabulary.core.errors import ServiceUnavailable
@@ -161,10 +162,23 @@ class Database:
         """
         if connection is not None and connection.in_transaction:
             return await work(connection)
+
+        async def in_transaction() -> T:
+            async with self.transaction(connection) as open_connection:
+                return await work(open_connection)
+
+        return await self._repeated(in_transaction)
+
+    async def run_atomic(self, work: Callable[[Connection], Awaitable[T]], connection: Connection) -> T:
+        """Like :meth:`run_in_transaction`, for work that writes by one statement or chain and needs no transaction."""
+        if connection.in_transaction:
+            return await work(connection)
+        return await self._repeated(partial(work, connection))
+
+    async def _repeated(self, work: Callable[[], Awaitable[T]]) -> T:
         for delay in (*self.dialect.retry_delays, None):
             try:
-                async with self.transaction(connection) as open_connection:
-                    return await work(open_connection)
+                return await work()
             except Exception as problem:
                 if delay is None or not self.dialect.is_transient(problem):
                     raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tabulary.core.tracing import Tracing
@@ -22,6 +22,8 @@ def trace(connection: Connection, tracing: Tracing) -> None:
     for name in _CALLS:
         call = getattr(type(connection), name).__get__(connection)
         setattr(connection, name, _spanned(call, tracing, connection.dialect.name))
+    if type(connection).fetch_chain is not Connection.fetch_chain:  # which consists of the calls above
+        connection.__dict__["fetch_chain"] = _chained(connection.fetch_chain, tracing, connection.dialect.name)
     setattr(connection, _MARK, tracing)
 
 
@@ -31,3 +33,11 @@ def _spanned(call: Callable[..., Awaitable[Any]], tracing: Tracing, system: str)
             return await call(sql, *values)
 
     return spanned
+
+
+def _chained(call: Callable[..., Awaitable[Any]], tracing: Tracing, system: str) -> Callable[..., Awaitable[Any]]:
+    async def chained(steps: Sequence[tuple[str, Sequence[Any]]]) -> Any:
+        with tracing.statement(system, "; ".join(sql for sql, _ in steps)):
+            return await call(steps)
+
+    return chained

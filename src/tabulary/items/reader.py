@@ -70,6 +70,7 @@ class Reader:
             json_depth=int(settings.get("MAX_JSON_QUERY_DEPTH", 10)),
         )
         self._plans: OrderedDict[Any, Prepared] = OrderedDict()
+        self._row_sql: dict[Any, str | None] = {}
         self._turns: Turns[Any] = Turns(pause=_PAUSE)
         threshold = settings.get("DB_SLOW_QUERY_THRESHOLD")
         self.slow = SlowLog(database, float(threshold)) if threshold else None
@@ -182,18 +183,14 @@ class Reader:
 
         For a statement in which a CTE of the table's name holds just the row that it changes.
         """
-        key = (schema.version, "row", collection, tuple(names))
-        prepared = self._plans.get(key)
-        if prepared is None:
+        key = (schema.version, collection, tuple(names))
+        if key not in self._row_sql:
+            if len(self._row_sql) >= MAX_PLANS:
+                self._row_sql.clear()
             query = Query(root=Level(fields=tuple(names)))
-            prepared = self._plans[key] = self._prepare(
-                schema,
-                UNRESTRICTED,
-                {},
-                query,
-                lambda compiler, planner: compiler.row(planner.root(collection, query.root)),
-            )
-        return None if prepared.statement.names else prepared.statement.sql
+            node = Planner(schema, UNRESTRICTED, self.limits, query.backlink).root(collection, query.root)
+            self._row_sql[key] = Compiler(schema, self.database.dialect).row(node)
+        return self._row_sql[key]
 
     # --- access -----------------------------------------------------------------------------
     async def check_items(

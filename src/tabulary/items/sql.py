@@ -127,12 +127,15 @@ class Compiler:
         assert parameter is not None
         return self.expressions.exact_value(parameter, of)
 
-    def row(self, node: Node) -> Statement:
-        """The JSON object of a table's only row, without conditions: for a CTE that stands in the table's place."""
+    def row(self, node: Node) -> str | None:
+        """The JSON object of a table's only row, without conditions: for a CTE that stands in the table's place.
+
+        None when that needs values.
+        """
         frame = self.conditions.frame(node.collection)
         pairs = [(output.key, self._output(output, frame)) for output in node.outputs]
         shown = self.expressions.to_one(pairs, self._rows(node, frame))
-        return self.dialect.compile(sa.select(shown.expression))
+        return self.dialect.inlined(sa.select(shown.expression))
 
     def keys(self, node: Node) -> Statement:
         """The primary keys that a plan selects, a row each, in order."""

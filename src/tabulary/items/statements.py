@@ -6,9 +6,10 @@ compiled statements and memory stays flat.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -17,6 +18,7 @@ from tabulary.items.blueprint import FieldPlan, WriteCache
 
 T = TypeVar("T")
 ACTIVITY, REVISIONS = "directus_activity", "directus_revisions"
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 MAX_ROWS = 256
 MAX_PARAMETERS = 16_000
 """Half of what the strictest database takes in one statement."""
@@ -34,6 +36,19 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Chain:
+    """Statements that go through as one (:meth:`Connection.fetch_chain`); each takes its part of the same parameters.
+
+    A single one where the database has writable CTEs.
+    """
+
+    steps: tuple[Prepared, ...]
+
+    def bound(self, parameters: Sequence[Any]) -> list[tuple[str, Sequence[Any]]]:
+        return [(step.sql, step.values(parameters)) for step in self.steps]
+
+
+@dataclass(frozen=True, slots=True)
 class Statements:
     """Writes of one table."""
 
@@ -45,7 +60,7 @@ class Statements:
         """Parameters: row by row, each in the order of ``plans``."""
 
         def build(p: _Parameters) -> sa.ClauseElement:
-            values = [{plan.name: p.next(plan) for plan in plans} for _ in range(rows)]
+            values = [p.all_of(plans) for _ in range(rows)]
             statement = _insert(self.table, *values)
             return statement.returning(sa.column(returning)) if returning else statement
 
@@ -57,29 +72,32 @@ class Statements:
         returning: str | None,
         activity: Sequence[FieldPlan],
         revision: Sequence[FieldPlan],
-    ) -> Prepared:
-        """The INSERTs of an item (unless None), its activity and its revision (unless empty) as one statement.
+    ) -> Chain:
+        """The INSERTs of an item (unless None), its activity and its revision (unless empty).
 
         Parameters: item, activity, revision. ``returning`` names a key that the database makes: as text it becomes the
         ``item`` of the other two. The answer is the last row's key and, with ``returning``, the item's.
         """  # fmt: skip
 
-        def build(p: _Parameters) -> sa.ClauseElement:
-            shared: dict[str, Any] = {}
-            answer: list[sa.ColumnElement[Any]] = [sa.column("id")]
-            new = None
-            if item is not None:
-                new = _insert(self.table, {plan.name: p.next(plan) for plan in item})
-            if new is not None and returning:
-                made = new.returning(sa.column(returning)).cte("new_item")
-                key = sa.select(made.c[returning]).scalar_subquery()
-                shared["item"] = sa.cast(key, sa.Text())
-                answer.append(key.label("key"))
-            last = _trail(p, activity, revision, shared).returning(*answer)
-            return last.add_cte(new.cte("new_item")) if new is not None and not returning else last
+        def build(p: _Parameters) -> Iterator[sa.ClauseElement]:
+            new = None if item is None else _insert(self.table, p.all_of(item))
+            made = new is not None and returning is not None
+            if (steps := self.dialect.steps) is not None:
+                if new is not None:
+                    yield new
+                yield from _trail_in_steps(p, activity, revision, steps.last_key, made)
+            elif new is None:
+                yield _trail(p, activity, revision).returning(sa.column("id"))
+            elif returning is None:
+                yield _trail(p, activity, revision).returning(sa.column("id")).add_cte(new.cte("new_item"))
+            else:
+                item_made = new.returning(sa.column(returning)).cte("new_item")
+                key = sa.select(item_made.c[returning]).scalar_subquery()
+                last = _trail(p, activity, revision, {"item": sa.cast(key, sa.Text())})
+                yield last.returning(sa.column("id"), key.label("key"))
 
         names = tuple(None if plans is None else tuple(p.name for p in plans) for plans in (item, activity, revision))
-        return self._prepared(("chained", returning, *names), build)
+        return self._chain(("chained", returning, *names), build)
 
     def chained_update(
         self,
@@ -88,28 +106,37 @@ class Statements:
         state: str,
         activity: Sequence[FieldPlan],
         revision: Sequence[FieldPlan],
-    ) -> Prepared:
-        """The UPDATE of one item, its activity and its revision (unless empty) as one statement.
+    ) -> Chain:
+        """The UPDATE of one item, its activity and its revision (unless empty).
 
         Parameters: the new values, the key, activity, revision. ``state`` is SQL that shows the table's only row as
         JSON (``Compiler.row``): the changed row stands there under the table's name. The answer is the last row's key.
         """
 
-        def build(p: _Parameters) -> sa.ClauseElement:
-            values = {plan.name: p.next(plan) for plan in plans}
-            changed = sa.update(self._table(plans)).where(p.any_of(primary, 1)).values(values)
+        def build(p: _Parameters) -> Iterator[sa.ClauseElement]:
+            values = p.all_of(plans)
+            this = sa.column(primary.name) == p.next(primary)
+            changed = sa.update(self._table(plans)).where(this).values(values)
             shown: dict[str, Any] = {"data": sa.literal_column(f"({state})")} if revision else {}
-            last: sa.UpdateBase = _trail(p, activity, revision, {}, shown).returning(sa.column("id"))
-            return last.add_cte(changed.returning(sa.literal_column("*")).cte(self.table))
+            if (steps := self.dialect.steps) is None:
+                last: sa.UpdateBase = _trail(p, activity, revision, {}, shown).returning(sa.column("id"))
+                yield last.add_cte(changed.returning(sa.literal_column("*")).cte(self.table))
+                return
+            yield changed
+            *first, last = _trail_in_steps(p, activity, revision, steps.last_key, False, shown)
+            yield from first
+            table = sa.table(self.table, schema=steps.schema)  # or the CTE would read itself
+            row: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(table).where(this)
+            yield last.add_cte(row.cte(self.table)) if revision else last
 
         names = (tuple(plan.name for plan in some) for some in (plans, activity, revision))
-        return self._prepared(("chained_update", primary.name, state, *names), build)
+        return self._chain(("chained_update", primary.name, state, *names), build)
 
     def update(self, plans: Sequence[FieldPlan], primary: FieldPlan, keys: int) -> Prepared:
         """Parameters: the new values in the order of ``plans``, then the keys."""
 
         def build(p: _Parameters) -> sa.ClauseElement:
-            values = {plan.name: p.next(plan) for plan in plans}
+            values = p.all_of(plans)
             return sa.update(self._table(plans)).where(p.any_of(primary, keys)).values(values)
 
         return self._prepared(("update", keys, primary.name, *(p.name for p in plans)), build)
@@ -143,13 +170,22 @@ class Statements:
         return sa.table(self.table, *(sa.column(plan.name) for plan in plans))
 
     def _prepared(self, key: tuple[Any, ...], build: Callable[[_Parameters], sa.ClauseElement]) -> Prepared:
+        return self._chain(key, lambda parameters: [build(parameters)]).steps[0]
+
+    def _chain(self, key: tuple[Any, ...], build: Callable[[_Parameters], Iterable[sa.ClauseElement]]) -> Chain:
         return self.cache.statement((self.table, *key), lambda: self._compile(build))
 
-    def _compile(self, build: Callable[[_Parameters], sa.ClauseElement]) -> Prepared:
+    def _compile(self, build: Callable[[_Parameters], Iterable[sa.ClauseElement]]) -> Chain:
         parameters = _Parameters(self.dialect)
-        statement = self.dialect.compile(build(parameters))
-        order = tuple(int(name[1:]) for name in statement.names)
-        return Prepared(statement.sql, None if order == tuple(range(parameters.count)) else order)
+        steps = [self.dialect.compile(step) for step in list(build(parameters))]
+        orders = [tuple(int(name[1:]) for name in step.names) for step in steps]
+        as_they_are = tuple(range(parameters.count))
+        return Chain(
+            tuple(
+                Prepared(step.sql, None if order == as_they_are else order)
+                for step, order in zip(steps, orders, strict=True)
+            )
+        )
 
 
 @dataclass
@@ -164,6 +200,9 @@ class _Parameters:
         self.count += 1
         return self.dialect.values.expression(parameter, plan.column)
 
+    def all_of(self, plans: Sequence[FieldPlan]) -> dict[str, sa.ColumnElement[Any]]:
+        return {plan.name: self.next(plan) for plan in plans}
+
     def any_of(self, plan: FieldPlan, number: int) -> sa.ColumnElement[bool]:
         column: sa.ColumnElement[Any] = sa.column(plan.name)
         values = [self.next(plan) for _ in range(number)]
@@ -174,16 +213,40 @@ def _trail(
     p: _Parameters,
     activity: Sequence[FieldPlan],
     revision: Sequence[FieldPlan],
-    shared: dict[str, Any],
-    shown: Mapping[str, Any] | None = None,
+    shared: Mapping[str, Any] = NOTHING,
+    shown: Mapping[str, Any] = NOTHING,
 ) -> sa.Insert:
     """The INSERT of an activity, or of a revision with its activity before it; ``shared`` columns are in both."""
-    last = _insert(ACTIVITY, {plan.name: p.next(plan) for plan in activity} | shared)
+    last = _insert(ACTIVITY, {**p.all_of(activity), **shared})
     if not revision:
         return last
     first = last.returning(sa.column("id")).cte("new_activity")
-    number = {"activity": sa.select(first.c.id).scalar_subquery()}
-    return _insert(REVISIONS, {plan.name: p.next(plan) for plan in revision} | shared | number | dict(shown or {}))
+    number = sa.select(first.c.id).scalar_subquery()
+    return _insert(REVISIONS, {**p.all_of(revision), **shared, "activity": number, **shown})
+
+
+def _trail_in_steps(
+    p: _Parameters,
+    activity: Sequence[FieldPlan],
+    revision: Sequence[FieldPlan],
+    last_key: sa.ColumnElement[int],
+    counted: bool,
+    shown: Mapping[str, Any] = NOTHING,
+) -> Iterator[sa.Insert]:
+    """The same as one INSERT after the other. ``counted``: they follow that of an item whose key they have to keep."""
+    item: dict[str, Any] = {"item": sa.cast(last_key, sa.Text())} if counted else {}
+    answer: list[sa.ColumnElement[Any]] = [sa.column("id")]
+    if counted:
+        answer.append(sa.cast(sa.column("item"), sa.Integer()).label("key"))
+    first = _insert(ACTIVITY, {**p.all_of(activity), **item})
+    if not revision:
+        yield first.returning(*answer)
+        return
+    yield first
+    if counted:
+        made = sa.table(ACTIVITY, sa.column("id"), sa.column("item"))
+        item = {"item": sa.select(made.c.item).where(made.c.id == last_key).scalar_subquery()}
+    yield _insert(REVISIONS, {**p.all_of(revision), **item, "activity": last_key, **shown}).returning(*answer)
 
 
 def _insert(table: str, *rows: Mapping[str, Any]) -> sa.Insert:

@@ -42,7 +42,7 @@ def tracks(context: WriteContext) -> bool:
 
 
 async def insert_tracked(context: WriteContext, row: Mapping[str, Any], payload: Mapping[str, Any]) -> Key:
-    """Insert an item together with its trail, as one statement; its key. Only where :func:`can_chain`."""
+    """Insert an item together with its trail, as one chain; its key. Only where :func:`can_chain`."""
     trace = created(context, row.get(context.primary.name), payload)
     last, key = await chained_insert(context, CREATE, trace, row)
     if context.options.on_revision_create is not None and context.blueprint.collection.accountability == "all":
@@ -51,7 +51,7 @@ async def insert_tracked(context: WriteContext, row: Mapping[str, Any], payload:
 
 
 async def update_tracked(context: WriteContext, key: Key, row: Mapping[str, Any]) -> None:
-    """Change an item together with its trail, as one statement. Only where :func:`can_chain`."""
+    """Change an item together with its trail, as one chain. Only where :func:`can_chain`."""
     last = await chained_update(context, key, row)
     if context.options.on_revision_create is not None and context.blueprint.collection.accountability == "all":
         context.options.on_revision_create(last)
@@ -121,9 +121,9 @@ async def _record_parts(
 
 
 def can_chain(context: WriteContext) -> bool:
-    """True when activity and revision can be one statement, and no hook wants to see their rows."""
-    hooks, writes = context.platform.hooks, context.platform.writes
-    return context.connection.dialect.has_writable_cte and not any(
+    """True when activity and revision can be one chain, and no hook wants to see their rows."""
+    hooks, writes, dialect = context.platform.hooks, context.platform.writes, context.connection.dialect
+    return (dialect.has_writable_cte or dialect.steps is not None) and not any(
         hooks.listens(event_names(writes.blueprint(context.schema, table), CREATE)) for table in (ACTIVITY, REVISIONS)
     )
 
@@ -131,7 +131,7 @@ def can_chain(context: WriteContext) -> bool:
 async def chained_insert(
     context: WriteContext, action: str, trace: Trace, row: Mapping[str, Any] | None = None
 ) -> tuple[Key, Key]:
-    """Activity and revision of one item as one statement, with ``row`` the new item itself too.
+    """Activity and revision of one item as one chain, with ``row`` the new item itself too.
 
     Returns the key of the revision (or of the activity, where there are no revisions) and that of the item.
     """
@@ -142,15 +142,15 @@ async def chained_insert(
         rows.append(_revision(context, trace))
     plans = _trail_plans(context, rows, without="item" if returning else None)
     own = None if row is None else [context.blueprint.fields[name] for name in sorted(row)]
-    statement = context.statements().chained(own, returning, plans[0], plans[1] if len(plans) > 1 else ())
+    chain = context.statements().chained(own, returning, plans[0], plans[1] if len(plans) > 1 else ())
     values = [] if own is None or row is None else bound(dialect, own, row)
     values += _trail_values(context, plans, rows)
-    found = (await context.connection.fetch_rows(statement.sql, statement.values(values)))[0]
+    found = (await context.connection.fetch_chain(chain.bound(values)))[0]
     return found[0], found[1] if returning else trace.key
 
 
 async def chained_update(context: WriteContext, key: Key, row: Mapping[str, Any]) -> Key:
-    """Change one item and record it, as one statement; the key of the revision (or of the activity).
+    """Change one item and record it, as one chain; the key of the revision (or of the activity).
 
     Only where :func:`can_chain`, and :func:`state_sql` is there.
     """
@@ -160,13 +160,12 @@ async def chained_update(context: WriteContext, key: Key, row: Mapping[str, Any]
         del rows[-1]["data"]  # the statement itself knows it
     plans = _trail_plans(context, rows)
     own = [context.blueprint.fields[name] for name in sorted(row)]
-    statement = context.statements().chained_update(
+    chain = context.statements().chained_update(
         own, context.primary, state_sql(context) or "", plans[0], plans[1] if len(plans) > 1 else ()
     )
     values = bound(context.connection.dialect, own, row)
     values += [context.driver_value(context.primary, key), *_trail_values(context, plans, rows)]
-    last: Key = await context.connection.fetch_value(statement.sql, statement.values(values))
-    return last
+    return (await context.connection.fetch_chain(chain.bound(values)))[0][0]
 
 
 def state_sql(context: WriteContext) -> str | None:

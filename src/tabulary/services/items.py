@@ -65,7 +65,7 @@ class ItemsService(ItemsReader):
             context = self._context(connection, options, [])
             payload = await prepare(context, data)
             if is_atomic(context, payload):
-                return await work(connection, payload)
+                return await self.platform.database.run_atomic(partial(work, payload=payload), connection)
             return await self.platform.database.run_in_transaction(partial(work, payload=payload), connection)
 
     async def create_many(self, data: Sequence[Mapping[str, Any]], options: MutationOptions | None = None) -> list[Key]:
@@ -166,7 +166,7 @@ class ItemsService(ItemsReader):
         async with self._connected(write=True) as connection:
             context = self._context(connection, options, [])
             if not context.flags and is_one_update(context, keys, payload):
-                return await work(connection)
+                return await self.platform.database.run_atomic(work, connection)
             return await self.platform.database.run_in_transaction(work, connection)
 
     async def update_batch(

@@ -62,6 +62,17 @@ class Output:
 Pairs = Sequence[tuple[str, Output]]
 
 
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How a statement refers to those before it. ``last_key``: the number given to the row inserted last.
+
+    ``schema``: what to put before a table's name where a CTE has the same name.
+    """
+
+    last_key: sa.ColumnElement[int]
+    schema: str
+
+
 class Expressions(ABC):
     """SQL expressions for reads. ``select`` arguments are complete but for their columns."""
 
@@ -208,6 +219,8 @@ class Dialect(ABC):
     has_returning: bool
     """Whether INSERT can answer with the keys it made; MariaDB tells when it is first connected to."""
     has_writable_cte: ClassVar[bool] = False
+    steps: ClassVar[Steps | None] = None
+    """Where there are no writable CTEs, but a :meth:`Connection.fetch_chain` costs little more than a statement."""
     """True when INSERTs can be chained into one statement by WITH."""
     has_notices: ClassVar[bool] = False
     """True when a commit can tell those who listen; others find out by looking."""
@@ -308,6 +321,16 @@ class Dialect(ABC):
         late = {name: None for name, bind in compiled.binds.items() if bind.required}
         state = compiled.construct_expanded_state(late)
         return Statement(state.statement, tuple(state.positiontup or ()), dict(state.parameters), columns)
+
+    def inlined(self, clause: sa.ClauseElement) -> str | None:
+        """SQL with its constants in the text, for a part of another statement; None when some value is not known yet.
+
+        For clauses whose constants are names and formats of our own, never for what a request brings.
+        """
+        compiled = clause.compile(dialect=self.sa_dialect)
+        if isinstance(compiled, SQLCompiler) and any(bind.required for bind in compiled.binds.values()):
+            return None
+        return str(clause.compile(dialect=self.sa_dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _columns_of(clause: sa.ClauseElement) -> Sequence[Any]:

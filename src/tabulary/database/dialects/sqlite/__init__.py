@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
 from tabulary.database.connection import Connection
-from tabulary.database.dialects.base import Dialect
+from tabulary.database.dialects.base import Dialect, Steps
 from tabulary.database.dialects.sqlite import errors
 from tabulary.database.dialects.sqlite.catalog import SQLiteCatalog
 from tabulary.database.dialects.sqlite.ddl import SQLiteDDL
@@ -27,6 +28,7 @@ class SQLite(Dialect):
     client_names: ClassVar[tuple[str, ...]] = ("sqlite3", "sqlite", "better-sqlite3")
     transactional_ddl: ClassVar[bool] = True
     has_returning = True
+    steps: ClassVar[Steps | None] = Steps(last_key=sa.func.last_insert_rowid(type_=sa.Integer()), schema="main")
     problems = errors
 
     def __init__(self) -> None:

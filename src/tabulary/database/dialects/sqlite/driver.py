@@ -151,6 +151,29 @@ class SQLiteConnection(Connection):
         async with self.transaction():  # one commit, not one a row
             await self._session.call(lambda raw: raw.executemany(sql, given))
 
+    async def fetch_chain(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[tuple[Any, ...]]:
+        """All in one call of the thread, the transaction included: the writer is free again the sooner."""
+        given = [(sql, tuple(map(bound, values))) for sql, values in steps]
+        alone = not self.in_transaction
+
+        def call(raw: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            if alone:
+                raw.execute("BEGIN IMMEDIATE")
+            rows: list[tuple[Any, ...]] = []
+            for sql, values in given:
+                rows = raw.execute(sql, values).fetchall()
+            if alone:
+                raw.execute("COMMIT")
+            return rows
+
+        async with self._writing() as session:
+            try:
+                return await session.call(call)
+            except BaseException:
+                if alone:
+                    session.roll_back()
+                raise
+
     async def on_file(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run a function on the connection itself, in its thread: for copies of the whole file."""
         return await self._session.call(function)
