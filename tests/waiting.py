@@ -7,6 +7,7 @@ what never comes. Ports are held from the moment that they are chosen.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import subprocess
 import time
@@ -16,7 +17,7 @@ from typing import Any
 
 import httpx2
 
-PATIENCE = 180.0
+PATIENCE = float(os.environ.get("TABULARY_TEST_PATIENCE", "180"))
 """Seconds after which something that has not happened never will."""
 _PAUSE = 0.02
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from .conftest import ADMIN, Site, as_admin, axe, new_page, screenshot
+from .conftest import ADMIN, Site, as_admin, axe, closed, expect, new_page, screenshot, settle
 from .library import fill_catalogue
 
 
@@ -197,6 +198,93 @@ def test_an_option_that_is_not_ours_survives_an_edit(page: Any, http: httpx2.Cli
     assert stored["note"] == "Later"
     assert stored["options"] == {"field": "writer", "deep": {"kept": [1, 2]}}
     assert stored["type"] == "relational-variable"
+
+
+@pytest.fixture
+def small(http: httpx2.Client) -> Iterator[str]:
+    """A dashboard with one panel."""
+    panel = {"type": "metric", "name": "All", "show_header": True, "position_x": 1, "position_y": 1, "width": 12}
+    panel |= {"height": 6, "options": {"collection": "catalogue", "function": "count"}}
+    made = http.post("/dashboards", json={"name": "Small", "panels": [panel]}).raise_for_status()
+    yield made.json()["data"]["id"]
+    http.delete(f"/dashboards/{made.json()['data']['id']}")
+
+
+def test_panels_are_copied_and_deleted_and_so_is_the_dashboard(page: Any, http: httpx2.Client, small: str) -> None:
+    page.goto(f"/admin/insights/{small}?edit=1")
+    panel(page, "All").get_by_role("button", name="Actions for All").click()
+    page.get_by_role("menuitem", name="Duplicate").click()
+    expect(panel(page, "All")).to_have_count(2)
+    rows = http.get("/panels", params={"filter[dashboard][_eq]": small}).raise_for_status().json()["data"]
+    first, second = sorted(rows, key=lambda row: int(row["position_x"]))
+    assert (place_of(first), place_of(second)) == ((1, 1, 12, 6), (13, 1, 12, 6))
+    assert first["options"] == second["options"]
+
+    panel(page, "All").last.get_by_role("button", name="Actions for All").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    question = page.get_by_role("dialog", name="Delete this panel?")
+    assert axe(page) == []
+    question.get_by_role("button", name="Cancel").click()
+    closed(question)
+    expect(panel(page, "All")).to_have_count(2)
+    panel(page, "All").last.get_by_role("button", name="Actions for All").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    question.get_by_role("button", name="Delete").click()
+    expect(panel(page, "All")).to_have_count(1)
+    assert list(panels_of(http, small)) == ["All"]
+
+    page.get_by_role("button", name="Done").click()
+    page.get_by_role("button", name="More actions").click()
+    page.get_by_role("menuitem", name="Delete").click()
+    page.get_by_role("dialog", name="Delete this dashboard?").get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/admin/insights")
+    expect(page.get_by_role("link", name="Small")).to_have_count(0)
+    assert http.get(f"/dashboards/{small}").status_code == 403
+    assert http.get("/panels", params={"filter[dashboard][_eq]": small}).json()["data"] == []
+
+
+def test_panels_are_read_again_by_themselves(page: Any, http: httpx2.Client, small: str) -> None:
+    page.clock.install()
+    page.goto(f"/admin/insights/{small}")
+    count = panel(page, "All")
+    count.get_by_text("16", exact=True).wait_for()
+    page.get_by_role("button", name="Read again by itself").click()
+    page.get_by_role("menuitemradio", name="Every minute").click()
+    key = http.post("/items/catalogue", json={"title": "Silas Marner"}).raise_for_status().json()["data"]["id"]
+    page.clock.fast_forward("01:01")
+    count.get_by_text("17", exact=True).wait_for()
+    http.delete(f"/items/catalogue/{key}").raise_for_status()
+    page.reload()  # it is remembered
+    count.get_by_text("16", exact=True).wait_for()
+    key = http.post("/items/catalogue", json={"title": "Romola"}).raise_for_status().json()["data"]["id"]
+    page.clock.fast_forward("01:01")
+    count.get_by_text("17", exact=True).wait_for()
+    http.delete(f"/items/catalogue/{key}").raise_for_status()
+
+
+@pytest.mark.parametrize("direction", ["ltr", "rtl"])
+def test_a_phone_shows_panels_below_each_other(
+    chromium: Any, site: Site, http: httpx2.Client, filled: str, direction: str
+) -> None:
+    http.patch("/users/me", json={"text_direction": direction}).raise_for_status()
+    page = new_page(chromium, site, ADMIN, viewport={"width": 390, "height": 800})
+    open_dashboard(page, filled)
+    settle(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    boxes = page.get_by_role("article").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect()).map(({ left, top, bottom }) => [left, top, bottom])"
+    )
+    assert len(boxes) >= 10
+    assert len({left for left, _, _ in boxes}) == 1
+    assert all(below[1] >= above[2] for above, below in itertools.pairwise(boxes))
+    assert axe(page) == []
+    screenshot(page, f"phone-dashboard-{direction}")
+    page.get_by_role("button", name="Edit panels").click()
+    page.get_by_role("button", name="Actions for Books").wait_for()
+    assert axe(page) == []
+    page.context.close()
+    assert page.problems == []
+    http.patch("/users/me", json={"text_direction": "auto"}).raise_for_status()
 
 
 def written(page: Any) -> Any:

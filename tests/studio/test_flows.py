@@ -171,11 +171,11 @@ def policy_for_editors(page: Any) -> None:
     page.get_by_role("heading", name="Edit books").wait_for()
     for action in ("Read", "Update"):
         page.get_by_role("button", name=f"Books, {action}: none").click()
-        page.get_by_role("menuitem", name="All access").click()
+        page.get_by_role("menuitemradio", name="All access").click()
         page.get_by_role("button", name=f"Books, {action}: all").wait_for()
     # Updates only of what is no draft: a rule.
     page.get_by_role("button", name="Books, Update: all").click()
-    page.get_by_role("menuitem", name="By rule …").click()
+    page.get_by_role("menuitemradio", name="By rule …").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Condition").click()
     dialog.get_by_label("Value of Status").fill("draft")

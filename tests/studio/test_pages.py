@@ -183,7 +183,23 @@ def test_axe_finds_nothing_before_the_login(chromium: Any, site: Site, name: str
 
 
 @pytest.mark.parametrize("direction", ["ltr", "rtl"])
-@pytest.mark.parametrize("name", ["home", "list", "item", "users", "policy", "fields", "settings"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "home",
+        "list",
+        "item",
+        "dashboards",
+        "files",
+        "users",
+        "policy",
+        "roles",
+        "model",
+        "fields",
+        "activity",
+        "settings",
+    ],
+)
 def test_a_phone_shows_all_without_scrolling_sideways(chromium: Any, site: Site, name: str, direction: str) -> None:
     page = new_page(chromium, site, ADMIN, viewport={"width": 390, "height": 800})
     write = {"timeout": MILLISECONDS}
@@ -192,6 +208,7 @@ def test_a_phone_shows_all_without_scrolling_sideways(chromium: Any, site: Site,
     expect(page.locator("html")).to_have_attribute("dir", direction)
     screenshot(page, f"phone-{name}-{direction}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert axe(page) == []
     page.get_by_role("button", name="Open navigation").click()
     page.get_by_role("navigation", name="Main navigation").get_by_role("link", name="Home").wait_for()
     assert page.context.request.patch("/users/me", data={"text_direction": "auto"}, **write).ok

@@ -127,7 +127,7 @@ def test_a_version_from_its_making_to_its_promotion(page: Any, http: httpx2.Clie
 
     # The version is still there, can be renamed, and deleted.
     page.get_by_role("button", name="Version: Main version").click()
-    page.get_by_role("menuitem", name="Spring edition").click()
+    page.get_by_role("menuitemradio", name="Spring edition").click()
     page.get_by_text("You are editing the version “Spring edition”").wait_for()
     page.get_by_role("button", name="Version: Spring edition").click()
     page.get_by_role("menuitem", name="Rename version").click()
@@ -178,12 +178,12 @@ def test_leaving_a_version_asks_for_what_is_not_saved(page: Any, http: httpx2.Cl
     page.get_by_text("You are editing the version “Cut”").wait_for()
     page.get_by_label("Title", exact=True).fill("Walden, cut")
     page.get_by_role("button", name="Version: Cut").click()
-    page.get_by_role("menuitem", name="Main version").click()
+    page.get_by_role("menuitemradio", name="Main version").click()
     question = page.get_by_role("dialog", name="Leave without saving?")
     question.get_by_role("button", name="Cancel").click()
     page.get_by_text("You are editing the version “Cut”").wait_for()
     page.get_by_role("button", name="Version: Cut").click()
-    page.get_by_role("menuitem", name="Main version").click()
+    page.get_by_role("menuitemradio", name="Main version").click()
     question.get_by_role("button", name="Discard changes").click()
     page.get_by_role("button", name="Version: Main version").wait_for()
     page.get_by_role("heading", name="Walden", level=1, exact=True).wait_for()

@@ -20,7 +20,8 @@ export function useRows(options: () => Options, question: () => Query) {
     queryKey: ["panel", collection, query],
     queryFn: ({ signal }) => api.get<Row[]>(pathOf(collection.value), query.value as Query & Record<string, unknown>, signal),
     enabled: () => collectionOf(collection.value) !== undefined,
-    refetchInterval: () => (every?.value ? every.value * 1000 : false),
+    // A ref: what a function reads here would not be followed until the next answer comes.
+    refetchInterval: computed(() => (every?.value ? every.value * 1000 : false)),
     placeholderData: keepPreviousData,
   });
 }
