@@ -2,18 +2,21 @@
 """The table of docs/performance.md: our server beside the physical limit and the reference, on the same data.
 
     python benchmarks/table.py --postgresql postgresql://postgres@127.0.0.1/bench --reference http://127.0.0.1:8090 \
-        --sqlite /tmp/flights.db --workers 1 2 --write
+        --sqlite /tmp/flights.db --reference-sqlite http://127.0.0.1:8091 --workers 1 2 --write
 
 The databases hold the 2013 flights (``../shared/bench/flights.py`` loads and registers them, ``bench.py --prepare``
-adds what the workloads need); the reference is running (``reference.sh``). Servers of ours and the floor are started
-here, one at a time beside the reference, so that idle processes are all that is compared with what runs. Needs wrk,
-psutil, httpx. ``--write`` puts the table between the marks of docs/performance.md; else it is printed.
+adds what the workloads need); the reference is running on PostgreSQL (``reference.sh``) and on a SQLite file of its own
+(``reference.sh NAME PORT DB_CLIENT=sqlite3 DB_FILENAME=FILE``). Servers of ours and the floor are started here, one at
+a time beside the reference, so that idle processes are all that is compared with what runs. Needs wrk, psutil, httpx.
+``--write`` puts the table between the marks of docs/performance.md; else it is printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -21,8 +24,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -74,21 +79,39 @@ def ours(url: str, workers: int, port: int) -> tuple[list[str], dict[str, str], 
 
 def measured(options: argparse.Namespace, servers: dict[str, str], only: list[str] | None = None) -> Figures:
     """What ``bench.py`` finds for the servers, by workload and server."""
+    bench: Any = importlib.import_module("bench")
+    bench.processes = processes
     with tempfile.NamedTemporaryFile(suffix=".json") as result:
-        command = [sys.executable, str(options.bench / "bench.py"), *(f"{n}={u}" for n, u in servers.items())]
-        command += ["--seconds", str(options.seconds), "--rounds", str(options.rounds), "--json", result.name]
+        arguments = [*(f"{n}={u}" for n, u in servers.items()), "--json", result.name]
+        arguments += ["--seconds", str(options.seconds), "--rounds", str(options.rounds)]
         for name in only or options.only or ():
-            command += ["--only", name]
-        subprocess.run(command, check=True)
+            arguments += ["--only", name]
+        sys.argv = ["bench.py", *arguments]
+        bench.main()
         figures: Figures = json.load(result)
         return figures
 
 
+def processes(base: str) -> list[psutil.Process]:
+    """All that hold the port's socket, and their children. (``bench.py`` sees one of several that share a socket.)"""
+    port = urlsplit(base).port
+    found: dict[int, psutil.Process] = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            sockets = process.net_connections("tcp")
+            if any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in sockets):
+                found |= {p.pid: p for p in (process, *process.children(recursive=True))}
+    return list(found.values())
+
+
 def run(options: argparse.Namespace) -> str:
-    compared = {"reference": options.reference} if options.reference else {}
     text = ""
-    sources = {"PostgreSQL": options.postgresql, "SQLite": options.sqlite and f"sqlite:///{options.sqlite}"}
-    for database, url in sources.items():
+    sources = {
+        "PostgreSQL": (options.postgresql, options.reference),
+        "SQLite": (options.sqlite and f"sqlite:///{options.sqlite}", options.reference_sqlite),
+    }
+    for database, (url, reference) in sources.items():
+        compared = {"reference": reference} if reference else {}
         for workers in options.workers if url else ():
             with started(*ours(url, workers, options.port)) as facts:
                 figures = measured(options, {"ours": f"http://127.0.0.1:{options.port}"} | compared)
@@ -122,7 +145,9 @@ def table(figures: Figures) -> str:
     for name, found in figures.items():
         mine, other = found["ours"], found.get("reference")
         line = f"| {name} | {mine['rps']:,.0f} | {mine['p50']:.2f} | {mine['p99']:.1f} | {mine['cpu']:.3f} |"
-        if other:
+        if other and math.isnan(other["rps"]):
+            line += " none in time | | |"
+        elif other:
             ratio, cpu = mine["rps"] / other["rps"], other["cpu"] / max(mine["cpu"], 1e-9)
             line += f" {other['rps']:,.0f} | {ratio:.1f} | {cpu:.0f} |"
         lines.append(line)
@@ -134,7 +159,8 @@ def main() -> None:
     parser.add_argument("--bench", type=Path, default=ROOT.parent / "shared" / "bench")
     parser.add_argument("--postgresql", metavar="URL")
     parser.add_argument("--sqlite", metavar="FILE")
-    parser.add_argument("--reference", metavar="URL")
+    parser.add_argument("--reference", metavar="URL", help="on PostgreSQL")
+    parser.add_argument("--reference-sqlite", metavar="URL")
     parser.add_argument("--workers", type=int, nargs="+", default=[1])
     parser.add_argument("--only", action="append", metavar="WORKLOAD")
     parser.add_argument("--seconds", type=int, default=5)
@@ -142,6 +168,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8055)
     parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     options = parser.parse_args()
+    sys.path.insert(0, str(options.bench))
     text = run(options)
     if not options.write:
         print(text)

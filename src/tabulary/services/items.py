@@ -59,7 +59,7 @@ class ItemsService(ItemsReader):
             payload = await prepare(context, data) if payload is None else dict(payload)
             return await create_item(context, payload), payload, nested
 
-        async with self._connected(write=True) as connection:
+        async with self._connected() as connection:
             if self.platform.hooks.listens(event_names(self.blueprint, CREATE)):
                 return await self.platform.database.run_in_transaction(work, connection)
             context = self._context(connection, options, [])
@@ -163,7 +163,7 @@ class ItemsService(ItemsReader):
             await update_items(self._context(connection, options, nested), keys, payload)
             return nested
 
-        async with self._connected(write=True) as connection:
+        async with self._connected() as connection:
             context = self._context(connection, options, [])
             if not context.flags and is_one_update(context, keys, payload):
                 return await self.platform.database.run_atomic(work, connection)

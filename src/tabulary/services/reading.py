@@ -228,6 +228,6 @@ class ItemsReader:
     def _emits(options: QueryOptions | None) -> bool:
         return options is None or options.emit_events
 
-    def _connected(self, write: bool = False) -> AbstractAsyncContextManager[Connection]:
+    def _connected(self) -> AbstractAsyncContextManager[Connection]:
         """The service's connection, or one of the pool for a moment."""
-        return nullcontext(self.connection) if self.connection is not None else self.platform.database.connection(write)
+        return nullcontext(self.connection) if self.connection is not None else self.platform.database.connection()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -72,6 +73,12 @@ class Connection:
             raise Closed
         text: str | None = message.get("text")
         return text if text is not None else message.get("bytes") or b""
+
+    async def each(self, answer: Callable[[str | bytes], Awaitable[None]]) -> None:
+        """Answer messages, one after the other, until the connection ends."""
+        with suppress(Closed):
+            while not self.is_closed:
+                await answer(await self.receive())
 
     async def run(self) -> None:
         """Write until the connection is closed by either side."""

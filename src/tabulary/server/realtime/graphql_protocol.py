@@ -20,7 +20,7 @@ from tabulary.server.graphql.execution import BadRequest
 from tabulary.server.graphql.watching import subscription_of
 from tabulary.server.realtime.authentication import FAILED, Gate
 from tabulary.server.realtime.client import Client
-from tabulary.server.realtime.connection import Closed, Connection
+from tabulary.server.realtime.connection import Connection
 from tabulary.server.realtime.frames import error_frame
 from tabulary.server.request import ApiRequest
 from tabulary.services.subscriptions import Subscriptions
@@ -62,10 +62,7 @@ class GraphQLSocket:
         if self._gate.mode == "handshake":
             self._gate.wait(FORBIDDEN)
         try:
-            while not self.connection.is_closed:
-                await self._answer(await self.connection.receive())
-        except Closed:
-            pass
+            await self.connection.each(self._answer)
         finally:
             self._gate.stop()
             self.client.close()

@@ -15,7 +15,7 @@ from tabulary.items.query import Query
 from tabulary.server.realtime import items_messages
 from tabulary.server.realtime.authentication import FAILED, Gate
 from tabulary.server.realtime.client import Client
-from tabulary.server.realtime.connection import Closed, Connection
+from tabulary.server.realtime.connection import Connection
 from tabulary.server.realtime.frames import SocketError, Uid, error_frame, frame, read_message, uid_of
 from tabulary.services.subscriptions import Subscriptions
 from tabulary.services.watching import Change, Subscription, counts_of
@@ -72,10 +72,7 @@ class JsonSocket:
         if not self._admitted:
             self._gate.wait()
         try:
-            while not self.connection.is_closed:
-                await self._answer(await self.connection.receive())
-        except Closed:
-            pass
+            await self.connection.each(self._answer)
         finally:
             self._gate.stop()
             self.client.close()

@@ -10,7 +10,7 @@ from tabulary.core import json
 from tabulary.core.errors import InvalidPayload
 from tabulary.core.log_levels import allowed_levels
 from tabulary.server.realtime.client import Client
-from tabulary.server.realtime.connection import Closed, Connection
+from tabulary.server.realtime.connection import Connection
 from tabulary.server.realtime.frames import error_frame, read_message, uid_of
 
 _PYTHON: Final = {logging.DEBUG: 20, logging.INFO: 30, logging.WARNING: 40, logging.ERROR: 50, logging.CRITICAL: 60}
@@ -55,10 +55,7 @@ class LogSocket:
     async def run(self) -> None:
         """Answer messages until the connection ends."""
         try:
-            while not self.connection.is_closed:
-                await self._answer(await self.connection.receive())
-        except Closed:
-            pass
+            await self.connection.each(self._answer)
         finally:
             self.client.close()
             self._stream.remove(self)

@@ -2,8 +2,8 @@
 
 Readers see what is committed and never wait for the writer (WAL). All that writes goes to the writer: transactions,
 and single statements executed outside of one. Who needs it waits in line inside the event loop, not in SQLite's busy
-handler, which is left for other processes. ``:memory:`` is a file in a temporary folder that goes with the Database:
-the same isolation, and no special case.
+handler, which is left for other processes; nobody holds a reader while waiting, since who has the writer may need one.
+``:memory:`` is a file in a temporary folder that goes with the Database: the same isolation, and no special case.
 """
 
 from __future__ import annotations
@@ -55,12 +55,15 @@ class Session:
     def __init__(self, worker: Worker, raw: sqlite3.Connection) -> None:
         self.worker, self.raw = worker, raw
         self.broken = False
+        self._abandoned = False
+        """A call may be under way that nobody waits for."""
 
     async def call(self, function: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await self.worker.run(lambda: function(self.raw))
         except asyncio.CancelledError:
-            self.raw.interrupt()  # nobody waits for it any more
+            self._abandoned = True
+            self.raw.interrupt()
             raise
         except sqlite3.OperationalError as problem:
             if not errors.is_full(problem):
@@ -73,8 +76,14 @@ class Session:
         """Undo what is open; queued before anything that comes later, so that nobody has to wait (or be cancelled)."""
         self.worker.post(self._roll_back)
 
-    def reset(self) -> None:
-        """Roll back and enforce foreign keys again."""
+    def settle(self) -> None:
+        """Roll back what its user has left open."""
+        if self._abandoned or self.raw.in_transaction:
+            self._abandoned = False
+            self.roll_back()
+
+    def enforce_foreign_keys(self) -> None:
+        """Again, outside of transactions."""
         self.roll_back()
         self.worker.post(lambda: self.raw.execute("PRAGMA foreign_keys = ON"))
 
@@ -91,21 +100,23 @@ class Session:
 
 
 class SQLiteConnection(Connection):
-    """A reader, a writer, or a reader that borrows the writer while it writes."""
+    """The writer; or a reader, from the first read on, and the writer instead for as long as it writes."""
 
-    def __init__(self, dialect: Dialect, driver: SQLiteDriver, reader: Session | None, writer: Session | None) -> None:
+    def __init__(self, dialect: Dialect, driver: SQLiteDriver, writer: Session | None) -> None:
         super().__init__(dialect)
         self._driver = driver
-        self.reader, self.writer = reader, writer
+        self.reader: Session | None = None
+        self.writer = writer
         self._keeps_writer = writer is not None
         self._enforces_foreign_keys = True
         self._last_id: int | None = None
 
-    @property
-    def _session(self) -> Session:
-        session = self.writer or self.reader
-        assert session is not None
-        return session
+    async def _session(self) -> Session:
+        if self.writer is not None:
+            return self.writer
+        if self.reader is None:
+            self.reader = await self._driver.readers.acquire()
+        return self.reader
 
     async def fetch_value(self, sql: str, values: Sequence[Any] = ()) -> Any:
         given = tuple(map(bound, values))
@@ -124,7 +135,7 @@ class SQLiteConnection(Connection):
 
     async def _read(self, call: Callable[[sqlite3.Connection], T]) -> T:
         try:
-            return await self._session.call(call)
+            return await (await self._session()).call(call)
         except sqlite3.OperationalError as problem:
             if self.writer is not None or problem.sqlite_errorcode != sqlite3.SQLITE_READONLY:
                 raise
@@ -146,10 +157,10 @@ class SQLiteConnection(Connection):
     async def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         given = [tuple(map(bound, row)) for row in rows]
         if self.in_transaction:
-            await self._session.call(lambda raw: raw.executemany(sql, given))
+            await (await self._session()).call(lambda raw: raw.executemany(sql, given))
             return
         async with self.transaction():  # one commit, not one a row
-            await self._session.call(lambda raw: raw.executemany(sql, given))
+            await (await self._session()).call(lambda raw: raw.executemany(sql, given))
 
     async def fetch_chain(self, steps: Sequence[tuple[str, Sequence[Any]]]) -> list[tuple[Any, ...]]:
         """All in one call of the thread, the transaction included: the writer is free again the sooner."""
@@ -176,7 +187,7 @@ class SQLiteConnection(Connection):
 
     async def on_file(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run a function on the connection itself, in its thread: for copies of the whole file."""
-        return await self._session.call(function)
+        return await (await self._session()).call(function)
 
     @property
     def last_insert_id(self) -> int | None:
@@ -184,35 +195,40 @@ class SQLiteConnection(Connection):
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Session]:
-        if self.writer is not None:
-            yield self.writer
-            return
-        writer = await self._driver.writers.acquire()
+        writer = await self._take_writer()
         try:
             yield writer
         finally:
-            self._driver.give_back(writer)
+            if not self.in_transaction:
+                self._end()
+
+    async def _take_writer(self) -> Session:
+        if self.writer is None:
+            self._give_reader_back()
+            self.writer = await self._driver.writers.acquire()
+        return self.writer
 
     async def _begin(self) -> None:
-        if self.writer is None:
-            self.writer = await self._driver.writers.acquire()
+        writer = await self._take_writer()
         try:
-            await self._session.call(lambda raw: raw.execute("BEGIN IMMEDIATE"))
+            await writer.call(lambda raw: raw.execute("BEGIN IMMEDIATE"))
         except BaseException:
             self._end()
             raise
 
     async def _commit(self) -> None:
+        writer = await self._take_writer()
         try:
-            await self._session.call(lambda raw: raw.execute("COMMIT"))
+            await writer.call(lambda raw: raw.execute("COMMIT"))
         except BaseException:
-            self._session.roll_back()  # a deferred constraint stops COMMIT and leaves the transaction open
+            writer.roll_back()  # a deferred constraint stops COMMIT and leaves the transaction open
             raise
         finally:
             self._end()
 
     async def _rollback(self) -> None:
-        self._session.roll_back()
+        if self.writer is not None:
+            self.writer.roll_back()
         self._end()
 
     def _end(self) -> None:
@@ -223,11 +239,15 @@ class SQLiteConnection(Connection):
 
     def give_back(self) -> None:
         """Return both sessions, whatever state they are in."""
-        if self.reader is not None:
-            self._driver.readers.release(self.reader, reuse=not self.reader.broken)
-        if self.writer is not None:
-            self._driver.give_back(self.writer)
-        self.reader = self.writer = None
+        self._give_reader_back()
+        writer, self.writer = self.writer, None
+        if writer is not None:
+            self._driver.give_back(writer)
+
+    def _give_reader_back(self) -> None:
+        reader, self.reader = self.reader, None
+        if reader is not None:
+            self._driver.readers.release(reader, reuse=not reader.broken)
 
     @asynccontextmanager
     async def without_foreign_keys(self) -> AsyncIterator[None]:
@@ -244,7 +264,7 @@ class SQLiteConnection(Connection):
             yield
         finally:
             self._enforces_foreign_keys = True
-            writer.reset()
+            writer.enforce_foreign_keys()
 
 
 class SQLiteWatch(Watch):
@@ -336,9 +356,7 @@ class SQLiteDriver(Driver):
         return SQLiteWatch(self._path)
 
     async def acquire(self, write: bool) -> Connection:
-        if write:
-            return SQLiteConnection(self._dialect, self, None, await self.writers.acquire())
-        return SQLiteConnection(self._dialect, self, await self.readers.acquire(), None)
+        return SQLiteConnection(self._dialect, self, await self.writers.acquire() if write else None)
 
     def release(self, connection: Connection) -> None:
         assert isinstance(connection, SQLiteConnection)
@@ -346,7 +364,7 @@ class SQLiteDriver(Driver):
 
     def give_back(self, writer: Session) -> None:
         """Return the writer, rolled back where a task left it inside a transaction."""
-        writer.reset()
+        writer.settle()
         self.writers.release(writer, reuse=not writer.broken)
 
     async def _connect(self, read_only: bool) -> Session:
