@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
+from ..waiting import wait_for
 from .conftest import ADMIN, MILLISECONDS, Site, as_admin, axe, closed, expect, new_page, screenshot, settle, telling
 from .library import fill_catalogue
 
@@ -243,6 +245,37 @@ def test_filters_search_and_pages_are_in_the_address(page: Any) -> None:
     assert axe(page) == []
     page.reload()
     page.get_by_text("1 item", exact=True).wait_for()
+
+
+def test_typing_and_scrolling_do_not_wait_for_the_server(page: Any) -> None:
+    show(page, "/content/books")
+    last = page.get_by_role("link", name="Novel 24")
+    last.wait_for()
+    late: list[Any] = []
+    page.route("**/items/books**", lambda route: late.append(route))
+    field = page.get_by_label("Search these items")
+    field.press_sequentially("Novel 1")
+    expect(field).to_have_value("Novel 1")
+    wait_for(lambda: page.wait_for_timeout(10) or late, "nothing was asked")
+    page.mouse.move(700, 400)
+    page.mouse.wheel(0, 5_000)
+    expect(last).to_be_in_viewport()  # what was there stays until there is something newer
+    chosen = page.get_by_role("checkbox", name="Select 3", exact=True)
+    chosen.check()
+    page.get_by_text("One selected").wait_for()
+    chosen.uncheck()
+    field.press("End")
+    field.press_sequentially("2")
+    expect(field).to_have_value("Novel 12")
+    wait_for(
+        lambda: page.wait_for_timeout(10) or any("Novel%2012" in one.request.url.replace("+", "%20") for one in late)
+    )
+    page.unroute("**/items/books**")
+    for route in late:
+        with suppress(Exception):  # the page itself has given up the question before
+            route.continue_()
+    page.get_by_text("1 item", exact=True).wait_for()
+    expect(last).to_have_count(0)
 
 
 def test_bulk_edit_changes_the_chosen_ones_only(page: Any) -> None:
