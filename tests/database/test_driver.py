@@ -100,6 +100,23 @@ async def test_savepoints_fail_alone(books: Database) -> None:
     assert await keys(books) == [1]
 
 
+async def test_a_chain_is_all_or_nothing(books: Database) -> None:
+    first, second = [("INSERT INTO books (id, title) VALUES (1, 'x')", ())], [("SELECT id FROM books", ())]
+    twice = [*first, *first, *second]
+    async with books.connection() as connection:
+        with pytest.raises(Exception) as caught:
+            await connection.fetch_chain(twice)
+        assert (problem := books.dialect.classify(caught.value)) is not None and problem.kind == "unique"
+        assert await keys(books) == []
+        assert await connection.fetch_chain([*first, *second]) == [(1,)]
+    assert await keys(books) == [1]
+    with pytest.raises(KeyError):
+        async with books.transaction() as connection:
+            await connection.fetch_chain([("DELETE FROM books", ()), *second])
+            raise KeyError
+    assert await keys(books) == [1]
+
+
 async def test_callbacks_wait_for_the_commit(books: Database) -> None:
     seen: list[str] = []
     async with books.transaction() as connection:
@@ -395,6 +412,27 @@ async def test_memory_is_a_database_like_any_other() -> None:
         assert await keys(database) == [1]
     async with Database.from_url("sqlite://") as database, database.connection() as connection:
         assert await connection.fetch_value("SELECT count(*) FROM sqlite_master") == 0
+
+
+async def test_who_waits_for_the_only_writer_leaves_the_readers_to_others() -> None:
+    """On SQLite: whoever has the writer may need a reader, too."""
+
+    async def write(key: int) -> None:
+        async with database.connection() as connection:
+            await connection.fetch_value("SELECT 1")
+            await add(connection, key)
+            await connection.fetch_value("SELECT 1")
+
+    async with Database.from_url("sqlite://", acquire_timeout=PATIENCE) as database:
+        async with database.transaction() as connection:
+            await connection.execute("CREATE TABLE books (id int PRIMARY KEY, title varchar(20))")
+        async with database.transaction():
+            waiting = [asyncio.create_task(write(key)) for key in range(20)]
+            for _ in range(5):
+                await asyncio.sleep(0.01)
+                assert await keys(database) == []
+        await asyncio.gather(*waiting)
+        assert await keys(database) == list(range(20))
 
 
 async def test_postgresql_parses_what_is_bound(database: Database) -> None:

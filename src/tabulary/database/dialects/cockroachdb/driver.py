@@ -13,6 +13,7 @@ from tabulary.database.dialects.postgresql.driver import PostgreSQLConnection, P
 LOCKS: Final = "tabulary_locks"
 """The table whose rows are locks. No catalog shows it."""
 _CREATE = f"CREATE TABLE IF NOT EXISTS {LOCKS} (name varchar(255) NOT NULL PRIMARY KEY)"
+_EXISTS = "SELECT count(*) FROM information_schema.tables WHERE table_name = $1"
 _TAKE = f"INSERT INTO {LOCKS} (name) VALUES ($1) ON CONFLICT (name) DO UPDATE SET name = excluded.name"  # noqa: S608
 _LOCK_SECONDS = 60
 _BEGIN = "START TRANSACTION"
@@ -77,8 +78,8 @@ class CockroachDBConnection(PostgreSQLConnection):
         await self.execute("ROLLBACK")
         try:
             await self.execute(_CREATE)
-        except Exception as problem:
-            if self.dialect.classify(problem) is None:  # else somebody made it at the same moment
+        except Exception:
+            if not await self.fetch_value(_EXISTS, [LOCKS]):  # else somebody made it at the same moment
                 raise
 
     async def _commit(self) -> None:

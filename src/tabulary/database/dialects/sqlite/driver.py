@@ -100,13 +100,14 @@ class Session:
 
 
 class SQLiteConnection(Connection):
-    """The writer; or a reader, from the first read on, and the writer instead for as long as it writes."""
+    """The writer; or a reader, and for as long as it writes the writer instead."""
 
-    def __init__(self, dialect: Dialect, driver: SQLiteDriver, writer: Session | None) -> None:
+    def __init__(
+        self, dialect: Dialect, driver: SQLiteDriver, *, reader: Session | None = None, writer: Session | None = None
+    ) -> None:
         super().__init__(dialect)
         self._driver = driver
-        self.reader: Session | None = None
-        self.writer = writer
+        self.reader, self.writer = reader, writer
         self._keeps_writer = writer is not None
         self._enforces_foreign_keys = True
         self._last_id: int | None = None
@@ -356,7 +357,9 @@ class SQLiteDriver(Driver):
         return SQLiteWatch(self._path)
 
     async def acquire(self, write: bool) -> Connection:
-        return SQLiteConnection(self._dialect, self, await self.writers.acquire() if write else None)
+        if write:
+            return SQLiteConnection(self._dialect, self, writer=await self.writers.acquire())
+        return SQLiteConnection(self._dialect, self, reader=await self.readers.acquire())
 
     def release(self, connection: Connection) -> None:
         assert isinstance(connection, SQLiteConnection)
