@@ -99,7 +99,7 @@ def is_plain(context: WriteContext, payload: Row) -> bool:
 
 
 def is_atomic(context: WriteContext, payload: Row) -> bool:
-    """True when :func:`create_item` will be a single statement, which needs no transaction around it."""
+    """True when :func:`create_item` will be one statement or chain of them, which needs no transaction around it."""
     counted = context.blueprint.counts_itself and payload.get(context.primary.name) is not None
     return (
         is_plain(context, payload)
@@ -111,7 +111,7 @@ def is_atomic(context: WriteContext, payload: Row) -> bool:
 
 
 def _is_one_insert(context: WriteContext, payload: Row) -> bool:
-    """True when the item and its trail can go in as one statement."""
+    """True when the item and its trail can go in as one chain."""
     return tracks(context) and not context.revisions and can_chain(context) and is_plain(context, payload)
 
 
@@ -207,7 +207,7 @@ async def update_items(context: WriteContext, keys: Sequence[Key], payload: Row)
 
 
 def is_one_update(context: WriteContext, keys: Sequence[Key], payload: Row) -> bool:
-    """True when :func:`update_items` will be a single statement, the trail in it."""
+    """True when :func:`update_items` will be one chain of statements, the trail in it."""
     return (
         len(keys) == 1
         and tracks(context)

@@ -51,7 +51,7 @@ class ItemsService(ItemsReader):
         return key
 
     async def _create(self, data: Mapping[str, Any], options: MutationOptions) -> tuple[Key, Item, list[Action]]:
-        """In a transaction, hooks included, unless all there is to do is one statement."""
+        """In a transaction, hooks included, unless all there is to do is one statement or chain of them."""
 
         async def work(connection: Connection, payload: Item | None = None) -> tuple[Key, Item, list[Action]]:
             nested: list[Action] = []
@@ -156,7 +156,7 @@ class ItemsService(ItemsReader):
         return ordered
 
     async def _update(self, keys: list[Key], payload: Item, options: MutationOptions) -> list[Action]:
-        """In a transaction, unless all there is to do is one statement."""
+        """In a transaction, unless all there is to do is one statement or chain of them."""
 
         async def work(connection: Connection) -> list[Action]:
             nested: list[Action] = []
